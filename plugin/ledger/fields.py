@@ -1,0 +1,56 @@
+"""Column types that mean the same on both databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tortoise import fields
+
+
+def instant(*, null: bool = False) -> Any:
+    """Epoch microseconds. A Tortoise field is untyped; the column holds an int (or None)."""
+    return fields.BigIntField(null=null)
+
+
+def money(*, null: bool = False) -> Any:
+    """Ten-thousandths of the shop's currency."""
+    return fields.BigIntField(null=null)
+
+
+def day(*, null: bool = True) -> Any:
+    """Epoch day in the shop's zone."""
+    return fields.IntField(null=null)
+
+
+def platform_id(*, null: bool = False) -> Any:
+    return fields.BigIntField(null=null)
+
+
+def name(*, null: bool = False, length: int = 255) -> Any:
+    return fields.CharField(max_length=length, null=null)
+
+
+def text(*, null: bool = False) -> Any:
+    return fields.TextField(null=null)
+
+
+def integer(*, null: bool = False) -> Any:
+    return fields.BigIntField(null=null)
+
+
+def real(*, null: bool = True) -> Any:
+    return fields.FloatField(null=null)
+
+
+def flag() -> Any:
+    return fields.BooleanField()
+
+
+def key() -> Any:
+    """The key field Tortoise asks for; the table's real key is `Meta.key`."""
+    return fields.BigIntField(primary_key=True, generated=False)
+
+
+def text_key() -> Any:
+    """The same for a table whose key ends in a text."""
+    return fields.CharField(max_length=255, primary_key=True)

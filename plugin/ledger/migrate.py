@@ -1,0 +1,81 @@
+"""Bring a database to this version's tables; two migrators at once wait for each other."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+from tortoise import Tortoise
+from tortoise.connection import get_connection
+from tortoise.migrations.executor import MigrationExecutor
+
+APP: Final = "rebloom"
+_LOCK_KEY: Final = 0x52424C4D  # "RBLM", PostgreSQL's advisory lock
+
+
+def orm_config(url: str) -> dict[str, Any]:
+    """Tortoise's configuration for a normalised database URL. Foreign keys are off: there are none, and Tortoise
+    rebuilds SQLite tables by dropping them. The connection is named for the dialect, because Tortoise caches SQL text
+    by connection name for the life of the process."""
+    if url.startswith("sqlite:"):
+        credentials = {
+            "file_path": url.removeprefix("sqlite://"),
+            "journal_mode": "WAL",
+            "busy_timeout": 30_000,
+            "foreign_keys": "OFF",
+        }
+        name = "sqlite"
+        connection: Any = {"engine": "tortoise.backends.sqlite", "credentials": credentials}
+    else:
+        name = "postgres"
+        connection = url.replace("postgresql://", "asyncpg://", 1)
+    return {
+        "connections": {name: connection},
+        "apps": {
+            APP: {
+                "models": ["plugin.ledger.tables"],
+                "default_connection": name,
+                "migrations": "plugin.ledger.migrations",
+            }
+        },
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+async def migrate(url: str) -> list[str]:
+    """Apply what is missing; the names of the migrations applied. Needs no running Rebloom and harms none."""
+    applied: list[str] = []
+    config = orm_config(url)
+    async with _one_at_a_time(url):
+        await Tortoise.init(config=config)
+        try:
+            executor = MigrationExecutor(get_connection(next(iter(config["connections"]))), config["apps"])
+            await executor.migrate(
+                progress=lambda event, _app, name: applied.append(name) if event == "apply_done" else None
+            )
+        finally:
+            await Tortoise.close_connections()
+    return applied
+
+
+@asynccontextmanager
+async def _one_at_a_time(url: str) -> AsyncIterator[None]:
+    if url.startswith("sqlite:"):
+        path = Path(url.removeprefix("sqlite://"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.with_name(path.name + ".migrating").open("w") as lock:
+            await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+            yield
+        return
+    connection = await asyncpg.connect(url, timeout=30)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
+        yield
+    finally:
+        await connection.close()

@@ -1,0 +1,110 @@
+"""PostgreSQL through asyncpg; bulk writes by COPY into a temporary table, then one INSERT … ON CONFLICT."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from plugin.ledger.database import Arrays, Dialect, Row, Upsert, check_names_shop, table_arrays, with_literals
+
+_BATCH: Final = 50_000
+_SMALL: Final = 50  # below this, COPY through a temporary table costs more than it saves
+_POOL: Final = 10
+_TIMEOUT: Final = 120.0  # seconds a statement may take
+
+
+async def open_postgres(url: str) -> PostgresDatabase:
+    pool = await asyncpg.create_pool(url, min_size=1, max_size=_POOL, command_timeout=_TIMEOUT)
+    return PostgresDatabase(url, pool)
+
+
+class PostgresDatabase:
+    """`Database` on a PostgreSQL URL."""
+
+    dialect: Dialect = "postgres"
+
+    def __init__(self, url: str, pool: asyncpg.Pool) -> None:
+        self._url = url
+        self._pool = pool
+
+    async def fetch(self, sql: str, *params: Any) -> list[Row]:
+        check_names_shop(sql)
+        return [tuple(record) for record in await self._pool.fetch(sql, *params)]
+
+    async def execute(self, sql: str, *params: Any) -> int:
+        check_names_shop(sql)
+        return _changed(await self._pool.execute(sql, *params))
+
+    async def execute_many(self, sql: str, rows: Iterable[Row]) -> None:
+        check_names_shop(sql)
+        await self._pool.executemany(sql, list(rows))
+
+    async def upsert(self, how: Upsert, rows: Sequence[Row]) -> None:
+        for start in range(0, len(rows), _BATCH):
+            async with self._pool.acquire() as connection, connection.transaction():
+                await _put(connection, how, rows[start : start + _BATCH])
+
+    async def arrays(self, sql: str, *params: int) -> Arrays:
+        check_names_shop(sql)
+        return await asyncio.to_thread(self._arrow, with_literals(sql, params))
+
+    async def stream(self, sql: str, *params: Any, size: int = 5_000) -> AsyncIterator[list[Row]]:
+        check_names_shop(sql)
+        async with self._pool.acquire() as connection, connection.transaction():
+            cursor = await connection.cursor(sql, *params)
+            while records := await cursor.fetch(size):
+                yield [tuple(record) for record in records]
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[_PostgresSession]:
+        async with self._pool.acquire() as connection, connection.transaction():
+            yield _PostgresSession(connection)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    def _arrow(self, sql: str) -> Arrays:
+        from adbc_driver_postgresql import dbapi
+
+        with dbapi.connect(self._url) as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return table_arrays(cursor.fetch_arrow_table())
+
+
+class _PostgresSession:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def fetch(self, sql: str, *params: Any) -> list[Row]:
+        check_names_shop(sql)
+        return [tuple(record) for record in await self._connection.fetch(sql, *params)]
+
+    async def execute(self, sql: str, *params: Any) -> int:
+        check_names_shop(sql)
+        return _changed(await self._connection.execute(sql, *params))
+
+    async def upsert(self, how: Upsert, rows: Sequence[Row]) -> None:
+        await _put(self._connection, how, rows)
+
+
+async def _put(connection: Any, how: Upsert, rows: Sequence[Row]) -> None:
+    if len(rows) <= _SMALL:
+        marks = ", ".join(f"${position}" for position in range(1, len(how.columns) + 1))
+        await connection.executemany(how.statement(f"VALUES ({marks})"), rows)
+        return
+    await connection.execute(
+        f"CREATE TEMP TABLE incoming ON COMMIT DROP AS SELECT {', '.join(how.columns)} FROM {how.table} LIMIT 0"
+    )
+    await connection.copy_records_to_table("incoming", records=rows, columns=how.columns)
+    await connection.execute(how.statement(f"SELECT {', '.join(how.columns)} FROM incoming"))
+    await connection.execute("DROP TABLE incoming")
+
+
+def _changed(status: str) -> int:
+    """`UPDATE 3` → 3."""
+    last = status.rpartition(" ")[2]
+    return int(last) if last.isdigit() else 0

@@ -1,0 +1,516 @@
+"""The tables. Every row belongs to one shop, and the shop stands first in every key and index.
+
+Tortoise wants one primary key field; the real key, made by the migrations, is `Meta.key`, which begins with
+`shop_id` (see `migrations/operations.py`). Bulk reads and writes go through `database.py`, small ones through these
+classes. Where a person can be found is listed in `PERSONAL`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from tortoise import fields
+from tortoise.models import Model
+
+from plugin.ledger import fields as column
+
+
+class Shop(Model):
+    """An installation. Tokens are sealed; `status` is installed, no_access or uninstalled."""
+
+    id = fields.IntField(primary_key=True)
+    domain = fields.CharField(max_length=255, unique=True)
+    platform_id = column.platform_id(null=True)
+    name = column.name(null=True)
+    currency = column.name(null=True, length=3)
+    timezone = column.name(null=True)
+    primary_host = column.name(null=True)
+    status = column.name(length=16)
+    status_reason = column.text(null=True)
+    access_token = column.text(null=True)
+    refresh_token = column.text(null=True)
+    access_expires_at = column.instant(null=True)
+    refresh_expires_at = column.instant(null=True)
+    granted_scopes = column.text(null=True)
+    installed_at = column.instant()
+    uninstalled_at = column.instant(null=True)
+    primary_model = column.name()
+    tag_prefix = column.name(length=32)
+    lapse_ladder = column.name(length=64)  # "90,180,360"
+
+    class Meta:
+        table = "shops"
+
+
+class InstallState(Model):
+    """A `state` handed out for one installing browser; only its hash is kept, and it is spent once."""
+
+    state_hash = fields.CharField(max_length=64, primary_key=True)
+    domain = column.name()
+    created_at = column.instant()
+
+    class Meta:
+        table = "install_states"
+
+
+class DatabaseMark(Model):
+    """Facts of this database itself: a sealed text that proves the encryption key fits."""
+
+    key = fields.CharField(max_length=64, primary_key=True)
+    value = column.text()
+
+    class Meta:
+        table = "meta"
+
+
+class ShopRow(Model):
+    shop_id = column.integer()
+
+    class Meta:
+        abstract = True
+
+
+class SyncState(ShopRow):
+    """How far the copy of one shop is. Counts are of the rows held."""
+
+    shop_id = column.key()
+    phase = column.name(length=16)
+    customers = column.integer()
+    orders = column.integer()
+    order_lines = column.integer()
+    products = column.integer()
+    started_at = column.instant(null=True)
+    finished_at = column.instant(null=True)
+    fresh_as_of = column.instant(null=True)
+    history_from = column.instant(null=True)
+    error = column.text(null=True)
+
+    class Meta:
+        table = "sync_states"
+        key = ("shop_id",)
+
+
+class BulkRun(ShopRow):
+    """One bulk export of one sync, resumable: `lines_done` lines of its file are in the ledger."""
+
+    kind = column.text_key()
+    operation = column.name(null=True)
+    state = column.name(length=16)
+    lines_done = column.integer()
+    started_at = column.instant()
+
+    class Meta:
+        table = "bulk_runs"
+        key = ("shop_id", "kind")
+
+
+class SetAside(ShopRow):
+    """A line or delivery that could not be read, with the reason; its neighbours went on."""
+
+    source = column.name(length=64)
+    position = column.key()
+    reason = column.text()
+    at = column.instant()
+
+    class Meta:
+        table = "set_aside"
+        key = ("shop_id", "source", "position")
+
+
+class Customer(ShopRow):
+    """The shop's latest statement of a customer, without the person."""
+
+    id = column.key()
+    created_at = column.instant()
+    stated_at = column.instant()
+    account_status = column.name(null=True, length=32)
+    email_domain = column.name(null=True)
+    email_status = column.name(null=True, length=32)
+    sms_status = column.name(null=True, length=32)
+    language = column.name(null=True, length=32)
+    tags = column.text(null=True)  # JSON list as the shop spells them
+    country = column.name(null=True, length=8)
+    region = column.name(null=True, length=32)
+    city = column.name(null=True)
+    shop_orders = column.integer(null=True)
+    shop_spend = column.money(null=True)
+    shop_last_order_at = column.instant(null=True)
+    spend_tier = column.name(null=True, length=16)
+    shop_rfm_group = column.name(null=True, length=32)
+    deleted_at = column.instant(null=True)
+    merged_into = column.platform_id(null=True)
+
+    class Meta:
+        table = "customers"
+        key = ("shop_id", "id")
+
+
+class Person(ShopRow):
+    """Who a customer is: one sealed JSON text, so that redaction is one delete."""
+
+    id = column.key()
+    sealed = column.text()
+    stated_at = column.instant()
+
+    class Meta:
+        table = "persons"
+        key = ("shop_id", "id")
+
+
+class Product(ShopRow):
+    id = column.key()
+    title = column.text()
+    handle = column.name()
+    status = column.name(length=16)
+    product_type = column.name()
+    vendor = column.name()
+    tags = column.text(null=True)  # "\x1fa\x1fb\x1f", folded
+    category = column.name(null=True)
+    gift_card = column.flag()
+    created_at = column.instant()
+    stated_at = column.instant()
+    published_at = column.instant(null=True)
+    inventory = column.integer(null=True)
+    price = column.money(null=True)
+    image_url = column.text(null=True)
+    available = column.flag()
+    deleted_at = column.instant(null=True)
+
+    class Meta:
+        table = "products"
+        key = ("shop_id", "id")
+
+
+class Variant(ShopRow):
+    id = column.key()
+    product_id = column.platform_id()
+    title = column.text()
+    sku = column.name(null=True)
+    price = column.money(null=True)
+    available = column.flag()
+    stated_at = column.instant()
+
+    class Meta:
+        table = "variants"
+        key = ("shop_id", "id")
+        indexes: ClassVar = [("shop_id", "product_id")]
+
+
+class Order(ShopRow):
+    """`counted`: has a customer, is neither a test nor deleted. It counts from `processed_at` until `voided_at`
+    (cancelled, or refunded in full). `items`: units as ordered."""
+
+    id = column.key()
+    customer_id = column.platform_id(null=True)
+    name = column.name()
+    created_at = column.instant()
+    processed_at = column.instant()
+    stated_at = column.instant()
+    cancelled_at = column.instant(null=True)
+    voided_at = column.instant(null=True)
+    deleted_at = column.instant(null=True)
+    test = column.flag()
+    counted = column.flag()
+    discounted = column.flag()
+    currency = column.name(length=3)
+    financial_status = column.name(null=True, length=32)
+    total = column.money()
+    current_total = column.money()
+    refunded = column.money()
+    discounts = column.money()
+    shipping = column.money()
+    discount_codes = column.text(null=True)  # JSON list
+    items = column.integer()
+    app_id = column.platform_id(null=True)
+    location_id = column.platform_id(null=True)
+
+    class Meta:
+        table = "orders"
+        key = ("shop_id", "id")
+        indexes: ClassVar = [("shop_id", "customer_id", "processed_at"), ("shop_id", "processed_at")]
+
+
+class OrderLine(ShopRow):
+    id = column.key()
+    order_id = column.platform_id()
+    product_id = column.platform_id(null=True)
+    variant_id = column.platform_id(null=True)
+    title = column.text()
+    sku = column.name(null=True)
+    quantity = column.integer()
+    current_quantity = column.integer()
+    total = column.money()
+    stated_at = column.instant()
+
+    class Meta:
+        table = "order_lines"
+        key = ("shop_id", "order_id", "id")
+        indexes: ClassVar = [("shop_id", "product_id")]
+
+
+class Refund(ShopRow):
+    id = column.key()
+    order_id = column.platform_id()
+    at = column.instant()
+    amount = column.money()
+
+    class Meta:
+        table = "refunds"
+        key = ("shop_id", "order_id", "id")
+
+
+class Profile(ShopRow):
+    """The columns that rules read (`plugin/domain/rules/attributes.py`), one row a customer, all computed.
+
+    Lists are texts "\\x1fa\\x1fb\\x1f". `due_at` is the earliest instant at which any verdict about this customer
+    could change with no new fact; NULL when none can.
+    """
+
+    customer_id = column.key()
+    orders = column.integer()
+    net_spend = column.money()
+    paid = column.money()
+    refunded = column.money()
+    purchase_days = column.integer()
+    first_order_at = column.instant(null=True)
+    first_order_day = column.day()
+    last_order_at = column.instant(null=True)
+    last_order_day = column.day()
+    return_order_at = column.instant(null=True)
+    return_order_day = column.day()
+    first_order_items = column.integer(null=True)
+    gap_median = column.real()
+    last_gap = column.integer(null=True)
+    lapse_1 = column.integer(null=True)
+    lapse_2 = column.integer(null=True)
+    lapse_3 = column.integer(null=True)
+    average_order_value = column.real()
+    refund_rate = column.real()
+    discount_share = column.real()
+    rfm_recency = column.integer(null=True)
+    rfm_frequency = column.integer(null=True)
+    rfm_monetary = column.integer(null=True)
+    rfm_group = column.name(null=True, length=32)
+    abandoned_checkout_at = column.instant(null=True)
+    abandoned_checkout_day = column.day()
+    company_id = column.platform_id(null=True)
+    created_by_app_id = column.platform_id(null=True)
+    account_status = column.name(null=True, length=32)
+    added_at = column.instant()
+    added_day = column.day(null=False)
+    cities = column.text(null=True)
+    countries = column.text(null=True)
+    regions = column.text(null=True)
+    email_domain = column.name(null=True)
+    language = column.name(null=True, length=32)
+    tags = column.text(null=True)
+    email_status = column.name(null=True, length=32)
+    sms_status = column.name(null=True, length=32)
+    spend_tier = column.name(null=True, length=16)
+    subscription_status = column.name(null=True, length=32)
+    due_at = column.instant(null=True)
+    computed_at = column.instant()
+
+    class Meta:
+        table = "profiles"
+        key = ("shop_id", "customer_id")
+        indexes: ClassVar = [
+            ("shop_id", "due_at"), ("shop_id", "last_order_at", "customer_id"), ("shop_id", "net_spend", "customer_id"),
+            ("shop_id", "orders", "customer_id"), ("shop_id", "added_at", "customer_id"),
+        ]  # fmt: skip
+
+
+class Placement(ShopRow):
+    """The stage a customer is in now, of each computed model. `because` is a JSON list of reasons."""
+
+    model = column.name(length=64)
+    customer_id = column.key()
+    stage = column.name(length=64)
+    rung = column.integer(null=True)
+    since_at = column.instant()
+    since_day = column.day(null=False)
+    previous_stage = column.name(null=True, length=64)
+    valid_until = column.instant(null=True)
+    because = column.text()
+
+    class Meta:
+        table = "placements"
+        key = ("shop_id", "model", "customer_id")
+        indexes: ClassVar = [("shop_id", "model", "stage", "customer_id")]
+
+
+class StageTransition(ShopRow):
+    """A change of stage or rung, at the instant it became true. `from_stage` NULL is the first placement."""
+
+    model = column.name(length=64)
+    customer_id = column.platform_id()
+    at = column.key()
+    from_stage = column.name(null=True, length=64)
+    from_rung = column.integer(null=True)
+    to_stage = column.name(length=64)
+    to_rung = column.integer(null=True)
+    because = column.text()
+    recorded_at = column.instant()
+
+    class Meta:
+        table = "stage_transitions"
+        key = ("shop_id", "model", "customer_id", "at")
+        indexes: ClassVar = [("shop_id", "model", "at")]
+
+
+class Segment(ShopRow):
+    """A named rule. `query` as the merchant typed it; `tag` NULL when the segment asks for none."""
+
+    id = column.key()
+    name = column.name()
+    query = column.text()
+    tag = column.name(null=True)
+    created_at = column.instant()
+    updated_at = column.instant()
+
+    class Meta:
+        table = "segments"
+        key = ("shop_id", "id")
+        unique_keys: ClassVar = [("shop_id", "name")]
+
+
+class SegmentMember(ShopRow):
+    segment_id = column.platform_id()
+    customer_id = column.key()
+    joined_at = column.instant()
+
+    class Meta:
+        table = "segment_members"
+        key = ("shop_id", "segment_id", "customer_id")
+        indexes: ClassVar = [("shop_id", "customer_id")]
+
+
+class CoPurchase(ShopRow):
+    """`rank` 1 is what to offer first beside `product_id`. `together`: customers who bought both."""
+
+    product_id = column.platform_id()
+    rank = column.key()
+    other_id = column.platform_id()
+    together = column.integer()
+    lift = column.real(null=False)
+    score = column.real(null=False)
+
+    class Meta:
+        table = "copurchases"
+        key = ("shop_id", "product_id", "rank")
+
+
+class ProductRank(ShopRow):
+    """Popularity: distinct buyers of the last 90 days of the shop's history."""
+
+    rank = column.key()
+    product_id = column.platform_id()
+    buyers = column.integer()
+
+    class Meta:
+        table = "product_ranks"
+        key = ("shop_id", "rank")
+
+
+class OfferResponse(ShopRow):
+    """What a customer did with an offer: accepted or dismissed."""
+
+    offer_id = column.key()
+    customer_id = column.platform_id()
+    response = column.name(length=16)
+    at = column.instant()
+
+    class Meta:
+        table = "offer_responses"
+        key = ("shop_id", "customer_id", "offer_id")
+
+
+class TagRecord(ShopRow):
+    """A tag in the shop that Rebloom wrote and may therefore remove."""
+
+    customer_id = column.platform_id()
+    tag = column.text_key()
+    written_at = column.instant()
+
+    class Meta:
+        table = "tag_records"
+        key = ("shop_id", "customer_id", "tag")
+
+
+class PushState(ShopRow):
+    """The stage metafields last written, and the shop's last refusal for this customer."""
+
+    customer_id = column.key()
+    stage = column.name(null=True, length=64)
+    stage_since_day = column.day()
+    refusal = column.text(null=True)
+    pushed_at = column.instant()
+
+    class Meta:
+        table = "push_states"
+        key = ("shop_id", "customer_id")
+
+
+class PushRun(ShopRow):
+    """The latest tag push of a shop, for `shop.tagPush`."""
+
+    shop_id = column.key()
+    phase = column.name(length=16)
+    dry_run = column.flag()
+    customers = column.integer()
+    added = column.integer()
+    removed = column.integer()
+    skipped = column.integer()
+    refused = column.integer()
+    started_at = column.instant()
+    finished_at = column.instant(null=True)
+    error = column.text(null=True)
+
+    class Meta:
+        table = "push_runs"
+        key = ("shop_id",)
+
+
+class InboxDelivery(ShopRow):
+    """A webhook as it came, sealed. `shop_id` 0: from a shop that is not installed."""
+
+    webhook_id = column.text_key()
+    event_id = column.name(null=True)
+    domain = column.name()
+    topic = column.name(length=128)
+    sealed_body = column.text()
+    triggered_at = column.instant(null=True)
+    received_at = column.instant()
+    state = column.name(length=16)  # new, done, set_aside
+    attempts = column.integer()
+    reason = column.text(null=True)
+    applied_at = column.instant(null=True)
+
+    class Meta:
+        table = "inbox"
+        key = ("shop_id", "webhook_id")
+        indexes: ClassVar = [("shop_id", "state", "received_at")]
+
+
+class PartnerToken(ShopRow):
+    """A partner's credential: only the hash is kept; `prefix` is what people recognise it by."""
+
+    id = column.key()
+    name = column.name()
+    token_hash = column.name(length=64)
+    prefix = column.name(length=16)
+    scopes = column.text()
+    created_at = column.instant()
+    revoked_at = column.instant(null=True)
+
+    class Meta:
+        table = "partner_tokens"
+        key = ("shop_id", "id")
+        unique_keys: ClassVar = [("shop_id", "token_hash")]
+
+
+SHOP_TABLES: Final[tuple[type[ShopRow], ...]] = (
+    SyncState, BulkRun, SetAside, Customer, Person, Product, Variant, Order, OrderLine, Refund, Profile, Placement,
+    StageTransition, Segment, SegmentMember, CoPurchase, ProductRank, OfferResponse, TagRecord, PushState, PushRun,
+    InboxDelivery, PartnerToken,
+)  # fmt: skip

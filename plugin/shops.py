@@ -1,0 +1,73 @@
+"""The shop a piece of work is done for: read once at its beginning, handed down as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from plugin.errors import NotFoundError
+from plugin.ledger.tables import Shop
+
+Clock = Callable[[], datetime]
+DEFAULT_MODEL: Final = "buyer-activity"
+DEFAULT_TAG_PREFIX: Final = "rbl-"
+DEFAULT_LADDER: Final = (90, 180, 360)
+
+
+def utc_now() -> datetime:
+    """The clock of production; tests pass another."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShopContext:
+    """`id` is ours and stands in every row; `domain` is the platform's name, `x.myshopify.com`."""
+
+    id: int
+    platform_id: int | None
+    domain: str
+    name: str
+    currency: str
+    timezone: str  # IANA
+    status: str  # installed, no_access, uninstalled
+    scopes: frozenset[str]
+    primary_model: str
+    tag_prefix: str
+    ladder: tuple[int, int, int]  # days of silence of the three rungs
+    installed_at: int
+
+
+def context_of(row: Shop) -> ShopContext:
+    first, second, third = (int(days) for days in row.lapse_ladder.split(","))
+    return ShopContext(
+        id=row.id,
+        platform_id=row.platform_id,
+        domain=row.domain,
+        name=row.name or row.domain,
+        currency=row.currency or "USD",
+        timezone=row.timezone or "UTC",
+        status=row.status,
+        scopes=frozenset((row.granted_scopes or "").split(",")) - {""},
+        primary_model=row.primary_model,
+        tag_prefix=row.tag_prefix,
+        ladder=(first, second, third),
+        installed_at=row.installed_at,
+    )
+
+
+async def shop_by_domain(domain: str) -> ShopContext:
+    """Raises NotFoundError for a shop that never installed Rebloom."""
+    row = await Shop.get_or_none(domain=domain)
+    if row is None:
+        raise NotFoundError(f"{domain} has not installed Rebloom; open the app from that shop's admin first.")
+    return context_of(row)
+
+
+async def shop_by_id(shop_id: int) -> ShopContext:
+    """Raises NotFoundError for an unknown shop."""
+    row = await Shop.get_or_none(id=shop_id)
+    if row is None:
+        raise NotFoundError(f"There is no shop {shop_id}.")
+    return context_of(row)
