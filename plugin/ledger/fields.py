@@ -7,39 +7,44 @@ from typing import Any
 from tortoise import fields
 
 
+def _null(null: bool) -> Any:
+    """Tortoise's overloads want a literal; a row of this table says it by name."""
+    return {"null": null}
+
+
 def instant(*, null: bool = False) -> Any:
     """Epoch microseconds. A Tortoise field is untyped; the column holds an int (or None)."""
-    return fields.BigIntField(null=null)
+    return fields.BigIntField(**_null(null))
 
 
 def money(*, null: bool = False) -> Any:
     """Ten-thousandths of the shop's currency."""
-    return fields.BigIntField(null=null)
+    return fields.BigIntField(**_null(null))
 
 
 def day(*, null: bool = True) -> Any:
     """Epoch day in the shop's zone."""
-    return fields.IntField(null=null)
+    return fields.IntField(**_null(null))
 
 
 def platform_id(*, null: bool = False) -> Any:
-    return fields.BigIntField(null=null)
+    return fields.BigIntField(**_null(null))
 
 
 def name(*, null: bool = False, length: int = 255) -> Any:
-    return fields.CharField(max_length=length, null=null)
+    return fields.CharField(max_length=length, **_null(null))
 
 
 def text(*, null: bool = False) -> Any:
-    return fields.TextField(null=null)
+    return fields.TextField(**_null(null))
 
 
 def integer(*, null: bool = False) -> Any:
-    return fields.BigIntField(null=null)
+    return fields.BigIntField(**_null(null))
 
 
 def real(*, null: bool = True) -> Any:
-    return fields.FloatField(null=null)
+    return fields.FloatField(**_null(null))
 
 
 def flag() -> Any:

@@ -29,12 +29,16 @@ class CreateShopTable(CreateModel):
         self.unique_keys = unique_keys
 
     async def database_forward(
-        self, app_label: str, old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
+        self,
+        app_label: str,
+        old_state: State,  # noqa: ARG002 - Tortoise's signature
+        new_state: State,
+        state_editor: BaseSchemaEditor | None = None,
     ) -> None:
         if state_editor is None:
             return
         model = new_state.apps.get_model(f"{app_label}.{self.name}")
-        model._meta.pk.generated = False  # the platform numbers these rows
+        model._meta.pk.generated = False  # noqa: SLF001 - the platform numbers these rows
         statement = state_editor._get_model_sql_data(model).table_sql  # noqa: SLF001 - the only place that renders it
         columns, end, indexes = statement.replace(" PRIMARY KEY", "", 1).partition("\n)")
         keys = [f"PRIMARY KEY ({_quoted(self.key)})"]

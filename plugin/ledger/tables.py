@@ -2,7 +2,7 @@
 
 Tortoise wants one primary key field; the real key, made by the migrations, is `Meta.key`, which begins with
 `shop_id` (see `migrations/operations.py`). Bulk reads and writes go through `database.py`, small ones through these
-classes. Where a person can be found is listed in `PERSONAL`.
+classes. A person stands in `persons` alone, and sealed in `inbox`.
 """
 
 from __future__ import annotations
@@ -260,9 +260,9 @@ class Refund(ShopRow):
 
 
 class Profile(ShopRow):
-    """The columns that rules read (`plugin/domain/rules/attributes.py`), one row a customer, all computed.
+    r"""The columns that rules read (`plugin/domain/rules/attributes.py`), one row a customer, all computed.
 
-    Lists are texts "\\x1fa\\x1fb\\x1f". `due_at` is the earliest instant at which any verdict about this customer
+    Lists are texts "\x1fa\x1fb\x1f". `due_at` is the earliest instant at which any verdict about this customer
     could change with no new fact; NULL when none can.
     """
 
