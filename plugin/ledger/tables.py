@@ -63,6 +63,16 @@ class DatabaseMark(Model):
         table = "meta"
 
 
+class Executor(Model):
+    """A process that takes jobs, and when it last said that it lives (seconds since the epoch)."""
+
+    id = fields.CharField(max_length=64, primary_key=True)
+    beat_at = fields.FloatField()
+
+    class Meta:
+        table = "executors"
+
+
 class ShopRow(Model):
     shop_id = column.integer()
 
