@@ -6,6 +6,7 @@ frozen and compare by meaning: where a node stood in the text (`span`) does not 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -116,6 +117,11 @@ class AttributeRef:
     argument: str | None = None
     span: Span = field(default=NOWHERE, compare=False)
 
+    @property
+    def is_metafield(self) -> bool:
+        """No attribute of the table has a dotted name."""
+        return "." in self.name
+
 
 @dataclass(frozen=True, slots=True)
 class ScaledAttribute:
@@ -214,3 +220,35 @@ class Not:
 
 
 Rule = And | Or | Not | Comparison | Between | Contains | In | HasAffix | IsNull | Matches
+
+
+# --- the one form of a tree: no AND within AND, no OR within OR, no double NOT -----------------------------------
+
+
+def conjunction(terms: Iterable[Rule]) -> Rule:
+    """`terms`, of which there is at least one, joined by AND."""
+    flat = tuple(inner for term in terms for inner in (term.terms if isinstance(term, And) else (term,)))
+    return flat[0] if len(flat) == 1 else And(flat)
+
+
+def disjunction(terms: Iterable[Rule]) -> Rule:
+    """`terms`, of which there is at least one, joined by OR."""
+    flat = tuple(inner for term in terms for inner in (term.terms if isinstance(term, Or) else (term,)))
+    return flat[0] if len(flat) == 1 else Or(flat)
+
+
+def negation(term: Rule) -> Rule:
+    return term.term if isinstance(term, Not) else Not(term)
+
+
+def normalised(rule: Rule) -> Rule:
+    """The tree that the parser gives for the text of `rule`."""
+    match rule:
+        case And(terms):
+            return conjunction(normalised(term) for term in terms)
+        case Or(terms):
+            return disjunction(normalised(term) for term in terms)
+        case Not(term):
+            return negation(normalised(term))
+        case _:
+            return rule
