@@ -28,10 +28,12 @@ class RowTable:
 
 
 class Leaf(NamedTuple):
-    """A clause's answer per pair, and the instant at which the clock may flip it (None: never, for all)."""
+    """A clause's answer per pair, the instant at which the clock may flip it (None: never, for all), and of a function
+    the number of rows that pass its row conditions."""
 
     holds: Bools
     until: Ints | None = None
+    rows: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from plugin.domain.columns import Bools, Floats, Ints
 from plugin.domain.instants import FOREVER
 from plugin.domain.rules import compare
 from plugin.domain.rules.batch import Batch, Leaf
-from plugin.domain.rules.functions import matches
+from plugin.domain.rules.matching import matches
 from plugin.domain.rules.places import ORDER_COLUMNS, Form, Place, place_of
 from plugin.domain.rules.syntax import (
     Between,
