@@ -330,6 +330,21 @@ class Profile(ShopRow):
         ]  # fmt: skip
 
 
+class RfmPopulation(ShopRow):
+    """What RFM scores are relative to, as of the last full recompute: the edges between fifths of the shop's buyers
+    ("10,20,30,40"; empty without buyers). One customer is scored against it without reading any other."""
+
+    shop_id = column.key()
+    taken_at = column.instant()
+    last_order_day = column.text()
+    orders = column.text()
+    net_spend = column.text()
+
+    class Meta:
+        table = "rfm_populations"
+        key = ("shop_id",)
+
+
 class Placement(ShopRow):
     """The stage a customer is in now, of each computed model. `because` is a JSON list of reasons."""
 
@@ -520,7 +535,7 @@ class PartnerToken(ShopRow):
 
 
 SHOP_TABLES: Final[tuple[type[ShopRow], ...]] = (
-    SyncState, BulkRun, SetAside, Customer, Person, Product, Variant, Order, OrderLine, Refund, Profile, Placement,
-    StageTransition, Segment, SegmentMember, CoPurchase, ProductRank, OfferResponse, TagRecord, PushState, PushRun,
-    InboxDelivery, PartnerToken,
+    SyncState, BulkRun, SetAside, Customer, Person, Product, Variant, Order, OrderLine, Refund, Profile,
+    RfmPopulation, Placement, StageTransition, Segment, SegmentMember, CoPurchase, ProductRank, OfferResponse,
+    TagRecord, PushState, PushRun, InboxDelivery, PartnerToken,
 )  # fmt: skip

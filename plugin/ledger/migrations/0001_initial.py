@@ -384,6 +384,18 @@ class Migration(migrations.Migration):
             key=("shop_id", "order_id", "id"),
         ),
         CreateShopTable(
+            name="RfmPopulation",
+            fields=[
+                ("shop_id", fields.BigIntField(primary_key=True, unique=True, db_index=True)),
+                ("taken_at", fields.BigIntField()),
+                ("last_order_day", fields.TextField(unique=False)),
+                ("orders", fields.TextField(unique=False)),
+                ("net_spend", fields.TextField(unique=False)),
+            ],
+            options={"table": "rfm_populations", "app": "rebloom", "pk_attr": "shop_id"},
+            key=("shop_id",),
+        ),
+        CreateShopTable(
             name="Segment",
             fields=[
                 ("shop_id", fields.BigIntField()),
