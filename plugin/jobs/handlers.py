@@ -1,0 +1,127 @@
+"""What each kind of job does. Every one may be killed anywhere and run again from its beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from plugin.domain.instants import to_us
+from plugin.jobs.queue import Handler, Jobs
+from plugin.ledger.inbox import waiting_shops
+from plugin.ledger.store import Store
+from plugin.ledger.tables import Shop
+from plugin.lifecycle.offers import fit_offers
+from plugin.lifecycle.publish import push_tags
+from plugin.lifecycle.recompute import recompute_customers, recompute_shop
+from plugin.lifecycle.sweep import sweep
+from plugin.settings import Settings
+from plugin.shops import Clock, ShopContext, context_of, shop_by_id
+from plugin.sync.backfill import run_sync
+from plugin.sync.deliveries import apply_inbox
+from plugin.work import work_folder
+
+if TYPE_CHECKING:
+    from plugin.installations import Gateways
+
+_DRAIN: Final = 500  # deliveries a round
+_KEEP_JOBS: Final = timedelta(days=7)
+_NIGHTLY: Final = 3  # the hour, UTC, at which every shop is recomputed: population-relative scores, offers
+_log = structlog.get_logger(__name__)
+
+
+class Handlers:
+    """The shell's work by name, over one store and the gateways of its shops."""
+
+    def __init__(self, settings: Settings, store: Store, gateways: Gateways, jobs: Jobs, now: Clock) -> None:
+        self._settings = settings
+        self._store = store
+        self._gateways = gateways
+        self._jobs = jobs
+        self._now = now
+
+    def by_kind(self) -> Mapping[str, Handler]:
+        return {
+            "sync": self.sync,
+            "inbox": self.inbox,
+            "recompute": self.recompute,
+            "push": self.push,
+            "sweep": self.sweep,
+        }
+
+    async def sync(self, shop_id: int) -> dict[str, Any]:
+        """Copy the shop, then everything that follows from it."""
+        shop = await shop_by_id(shop_id)
+        if shop.status != "installed":
+            return {"stopped": shop.status}
+        gateway = await self._gateways.for_shop(shop_id)
+        report = await run_sync(
+            self._store,
+            shop,
+            gateway,
+            now=self._now,
+            progress=_quiet,
+            work_dir=work_folder(self._settings, shop.domain),
+        )
+        await self.recompute(shop_id)
+        await self._jobs.enqueue("push", shop_id)
+        return {"customers": report.customers, "orders": report.orders}
+
+    async def recompute(self, shop_id: int) -> dict[str, Any]:
+        shop = await shop_by_id(shop_id)
+        report = await recompute_shop(self._store, shop, as_of=self._now())
+        await fit_offers(self._store, shop, now=self._now())
+        return {"customers": report.customers, "transitions": report.transitions}
+
+    async def inbox(self, shop_id: int) -> dict[str, Any]:
+        """Apply what has arrived until nothing is left, then place the customers it touched."""
+        shop = await shop_by_id(shop_id)
+        gateway = await self._gateways.for_shop(shop_id) if shop.status == "installed" else None
+        touched: set[int] = set()
+        while changed := await apply_inbox(self._store, shop, gateway, now=self._now, limit=_DRAIN):
+            touched.update(changed)
+        shop = await shop_by_id(shop_id)
+        if touched and shop.status == "installed":
+            await recompute_customers(self._store, shop, sorted(touched), as_of=self._now())
+            await self._jobs.nudge("push", shop_id, now=self._now())
+        return {"customers": len(touched)}
+
+    async def push(self, shop_id: int) -> dict[str, Any]:
+        shop = await shop_by_id(shop_id)
+        if shop.status != "installed":
+            return {"stopped": shop.status}
+        gateway = await self._gateways.for_shop(shop_id)
+        report = await push_tags(self._store, shop, gateway, now=self._now)
+        return {"added": report.added, "removed": report.removed, "refused": report.refused}
+
+    async def sweep(self, shop_id: int) -> dict[str, Any]:
+        shop = await shop_by_id(shop_id)
+        moved = await sweep(self._store, shop, as_of=self._now())
+        if moved:
+            await self._jobs.nudge("push", shop_id, now=self._now())
+        return {"customers": moved}
+
+    async def tick(self) -> None:
+        """Once a minute: customers whose time has come, deliveries whose nudge was lost, once a day everything."""
+        now = self._now()
+        shops = [context_of(row) for row in await Shop.filter(status="installed")]
+        for shop in shops:
+            if await self._someone_due(shop):
+                await self._jobs.nudge("sweep", shop.id, now=now)
+            if now.hour == _NIGHTLY:
+                await self._jobs.enqueue("recompute", shop.id, once=f"nightly-{now:%Y-%m-%d}")
+        for shop_id in await waiting_shops(self._store):
+            await self._jobs.nudge("inbox", shop_id, now=now)
+        await self._jobs.forget_before(now - _KEEP_JOBS)
+
+    async def _someone_due(self, shop: ShopContext) -> bool:
+        rows = await self._store.database.fetch(
+            "SELECT 1 FROM profiles WHERE shop_id = $1 AND due_at <= $2 LIMIT 1", shop.id, to_us(self._now())
+        )
+        return bool(rows)
+
+
+def _quiet(_: object) -> None:
+    """A job's progress is read from `sync_states` and the log."""
