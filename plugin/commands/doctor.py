@@ -1,0 +1,137 @@
+"""`rebloom doctor`: what is wrong with this installation, and the mend of each."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from plugin.errors import EncryptionError, SettingsError
+from plugin.ledger.database import open_database
+from plugin.ledger.store import Store, open_store
+from plugin.ledger.tables import Shop
+from plugin.settings import Settings, read_settings
+
+_CLOCK_TOLERANCE: Final = 30.0  # seconds: signatures live 90, session tokens 60
+_TIMEOUT: Final = 10.0
+_LITTLE_DISK: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`mend` is empty when all is well."""
+
+    what: str
+    mend: str = ""
+
+
+async def examine(environ: Mapping[str, str], *, say: Callable[[str], object]) -> int:
+    """Say each finding; exit status 1 when anything needs mending."""
+    findings = [finding async for finding in _findings(environ)]
+    for finding in findings:
+        say(f"{'✗' if finding.mend else '✓'} {finding.what}" + (f"\n    → {finding.mend}" if finding.mend else ""))
+    faults = sum(bool(finding.mend) for finding in findings)
+    say("All is well." if not faults else f"{faults} to mend.")
+    return 1 if faults else 0
+
+
+async def _findings(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
+    try:
+        settings = read_settings(environ)
+    except SettingsError as error:
+        for line in str(error).splitlines()[1:]:
+            yield Finding(
+                f"setting {line.strip()}", "mend it in the environment (deploy/.env.example lists every setting)"
+            )
+        return
+    yield Finding("settings are complete")
+    database = await _database(settings)
+    yield database
+    if database.mend:
+        return
+    try:
+        async with _opened(settings) as store:
+            yield Finding("the encryption key fits the database")
+            for shop in await Shop.filter(status__in=["installed", "no_access"]):
+                yield await _shop(settings, shop)
+                async for finding in _invariants(store, shop):
+                    yield finding
+    except EncryptionError as error:
+        yield Finding("the encryption key does not fit the database", str(error))
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Store]:
+    async with open_store(settings) as store:
+        yield store
+
+
+async def _database(settings: Settings) -> Finding:
+    where = str(settings.sqlite_path) if settings.on_sqlite else "PostgreSQL"
+    if settings.on_sqlite and not settings.sqlite_path.exists():
+        return Finding(f"database {where} is not there yet", "run: rebloom migrate")
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            database = await open_database(settings.database_url)
+            try:
+                await database.fetch("SELECT key FROM meta LIMIT 1")
+            finally:
+                await database.close()
+    except Exception as error:  # noqa: BLE001 - each driver has its own; the mend is the same
+        name = type(error).__name__
+        if "Undefined" in name or "no such table" in str(error):
+            return Finding(f"database {where} has no tables", "run: rebloom migrate")
+        return Finding(f"database {where} does not answer ({name})", "check REBLOOM_DATABASE_URL and that it runs")
+    if settings.on_sqlite:
+        free = await asyncio.to_thread(_free_bytes, settings.sqlite_path)
+        if free < _LITTLE_DISK:
+            return Finding(f"{free >> 20} MiB left on the disk of {where}", "make room: 1 GiB at least")
+    return Finding(f"database {where} answers")
+
+
+def _free_bytes(path: Path) -> int:
+    return shutil.disk_usage(path.resolve().parent).free
+
+
+async def _shop(settings: Settings, shop: Shop) -> Finding:
+    if shop.status == "no_access":
+        return Finding(f"{shop.domain}: {shop.status_reason or 'no access'}", "open Rebloom once from the shop's admin")
+    try:
+        async with httpx.AsyncClient(timeout=_TIMEOUT) as client:
+            reply = await client.get(f"{settings.shop_base(shop.domain)}/admin", follow_redirects=False)
+    except httpx.HTTPError as error:
+        return Finding(
+            f"{shop.domain} cannot be reached ({type(error).__name__})", "check the network and SHOPIFY_SHOP_URL"
+        )
+    date = reply.headers.get("date")
+    drift = abs(time.time() - parsedate_to_datetime(date).timestamp()) if date else 0.0
+    if drift > _CLOCK_TOLERANCE:
+        return Finding(f"the clock is {drift:.0f} s off the shop's", "synchronise it (NTP): signatures live 90 s")
+    return Finding(f"{shop.domain} is reached")
+
+
+async def _invariants(store: Store, shop: Shop) -> AsyncIterator[Finding]:
+    """What must hold of every shop's rows at any moment."""
+    checks = {
+        "every placed customer has a profile": (
+            """SELECT count(*) FROM placements q
+               LEFT JOIN profiles p ON p.shop_id = q.shop_id AND p.customer_id = q.customer_id
+               WHERE q.shop_id = $1 AND p.customer_id IS NULL""",
+            "run: rebloom recompute",
+        ),
+        "no delivery is set aside": (
+            "SELECT count(*) FROM inbox WHERE shop_id = $1 AND state = 'set_aside'",
+            "look at them: rebloom inbox",
+        ),
+    }
+    for what, (sql, mend) in checks.items():
+        ((count,),) = await store.database.fetch(sql, shop.id)
+        yield Finding(f"{shop.domain}: {what}" + (f" ({count} against)" if count else ""), mend if count else "")

@@ -1,0 +1,139 @@
+"""One step by hand: sync, recompute, push, inbox. On a terminal each shows a bar."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from plugin.errors import NotFoundError
+from plugin.installations import Gateways
+from plugin.ledger.inbox import list_set_aside, run_again
+from plugin.ledger.migrate import migrate
+from plugin.ledger.store import Store, open_store
+from plugin.lifecycle.offers import fit_offers
+from plugin.lifecycle.publish import push_tags
+from plugin.lifecycle.recompute import recompute_shop
+from plugin.settings import Settings
+from plugin.shops import ShopContext, shop_by_domain, utc_now
+from plugin.sync.backfill import run_sync
+from plugin.work import work_folder
+
+
+@asynccontextmanager
+async def opened(settings: Settings, domain: str | None) -> AsyncIterator[tuple[Store, ShopContext | None]]:
+    """A migrated store, and the shop when one is named."""
+    await migrate(settings.database_url)
+    async with open_store(settings) as store:
+        yield store, await shop_by_domain(domain) if domain else None
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, int, int | None], None]]:
+    """`show(what, done, of)`: one line a phase on a terminal, nothing elsewhere (the log tells it there)."""
+    console = Console(stderr=True)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, of: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=of)
+            progress.update(tasks[what], completed=done, total=of)
+
+        yield show
+
+
+async def sync_shop(settings: Settings, domain: str) -> None:
+    async with opened(settings, domain) as (store, named), _gateways(settings, store) as gateways:
+        shop = _known(named)
+        with _bar() as show:
+            report = await run_sync(
+                store,
+                shop,
+                await gateways.for_shop(shop.id),
+                now=utc_now,
+                progress=lambda at: show(at.phase, at.done, at.total),
+                work_dir=work_folder(settings, shop.domain),
+            )
+            await _recompute(store, await shop_by_domain(domain), utc_now(), show)
+        typer.echo(
+            f"{report.customers} customers, {report.orders} orders, {report.order_lines} lines, "
+            f"{report.products} products"
+        )
+
+
+async def recompute_one(settings: Settings, domain: str, as_of: datetime | None) -> None:
+    async with opened(settings, domain) as (store, shop):
+        with _bar() as show:
+            by_stage = await _recompute(store, _known(shop), as_of or utc_now(), show)
+        for stage, count in by_stage.items():
+            typer.echo(f"{stage}: {count}")
+
+
+async def _recompute(
+    store: Store, shop: ShopContext, as_of: datetime, show: Callable[[str, int, int | None], None]
+) -> dict[str, int]:
+    report = await recompute_shop(store, shop, as_of=as_of, progress=lambda done, of: show("stages", done, of))
+    await fit_offers(store, shop, now=as_of)
+    return report.by_stage
+
+
+async def push_one(settings: Settings, domain: str, *, dry_run: bool) -> None:
+    async with opened(settings, domain) as (store, named), _gateways(settings, store) as gateways:
+        shop = _known(named)
+        with _bar() as show:
+            report = await push_tags(
+                store,
+                shop,
+                await gateways.for_shop(shop.id),
+                now=utc_now,
+                dry_run=dry_run,
+                progress=lambda done, of: show("tags", done, of),
+            )
+        would = "would be " if dry_run else ""
+        typer.echo(
+            f"{report.added} tags {would}added, {report.removed} {would}removed, "
+            f"{report.skipped} customers as they should be"
+        )
+        for line in report.sample if dry_run else ():
+            typer.echo(f"  {line}")
+        if report.refused:
+            typer.echo(f"{report.refused} customers refused by the shop; see their reason in push_states")
+
+
+async def show_inbox(settings: Settings, domain: str | None, *, again: bool) -> None:
+    async with opened(settings, domain) as (store, shop):
+        rows = await list_set_aside(store, shop.id if shop else None)
+        for row in rows:
+            typer.echo(f"{row.domain}  {row.topic}  {row.webhook_id}  {row.attempts} attempts: {row.reason}")
+        if again:
+            typer.echo(f"{await run_again(store, shop.id if shop else None)} back in line")
+        elif not rows:
+            typer.echo("No delivery is set aside.")
+
+
+@asynccontextmanager
+async def _gateways(settings: Settings, store: Store) -> AsyncIterator[Gateways]:
+    gateways = Gateways(settings, store, now=utc_now)
+    try:
+        yield gateways
+    finally:
+        await gateways.close()
+
+
+def _known(shop: ShopContext | None) -> ShopContext:
+    if shop is None:
+        raise NotFoundError("Name the shop: x.myshopify.com")
+    return shop
