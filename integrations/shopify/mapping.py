@@ -1,0 +1,447 @@
+"""What the Admin GraphQL API states → facts: lines of bulk exports and nodes of single queries.
+
+A bulk export is JSONL: one object a line, children (line items, variants) on lines of their own with `__parentId`,
+before or after their parent. What a line is, its global id says. Unknown fields are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Struct, field
+
+from integrations.shopify.reading import (
+    Quantity,
+    amount_of,
+    clean,
+    describe,
+    email_domain,
+    instant_of,
+    instant_or_none,
+    name,
+    number_of,
+    place,
+    short,
+    upper,
+)
+from plugin.domain.facts import (
+    CustomerFact,
+    LineFact,
+    OrderFact,
+    PersonFact,
+    ProductFact,
+    RefundFact,
+    VariantFact,
+)
+from plugin.errors import BadStatementError
+
+T = TypeVar("T")
+CUSTOMER: Final = "gid://shopify/Customer/"
+ORDER: Final = "gid://shopify/Order/"
+LINE: Final = "gid://shopify/LineItem/"
+REFUND: Final = "gid://shopify/Refund/"
+PRODUCT: Final = "gid://shopify/Product/"
+VARIANT: Final = "gid://shopify/ProductVariant/"
+APP: Final = "gid://shopify/App/"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """A line of an order that may stand elsewhere in the export."""
+
+    order_id: int
+    line: LineFact
+
+
+@dataclass(frozen=True, slots=True)
+class ProductVariant:
+    product_id: int
+    variant: VariantFact
+
+
+Statement = CustomerFact | OrderFact | OrderLine | ProductFact | ProductVariant
+
+
+class _Ref(Struct):
+    id: str
+
+
+class _Money(Struct, rename="camel"):
+    amount: str
+    currency_code: str
+
+
+class _MoneyBag(Struct, rename="camel"):
+    shop_money: _Money
+
+
+class _Email(Struct, rename="camel"):
+    email_address: str | None = None
+    marketing_state: str | None = None
+
+
+class _SmsConsent(Struct, rename="camel"):
+    state: str | None = field(default=None, name="marketingState")
+    old_state: str | None = field(default=None, name="state")
+
+
+class _Phone(Struct, rename="camel"):
+    phone_number: str | None = None
+    marketing_state: str | None = None
+    sms_marketing_consent: _SmsConsent | None = None
+
+
+class _Address(Struct, rename="camel"):
+    country_code: str | None = field(default=None, name="countryCodeV2")
+    province_code: str | None = None
+    city: str | None = None
+
+
+class _LastOrder(Struct, rename="camel"):
+    processed_at: str | None = None
+
+
+class _Statistics(Struct, rename="camel"):
+    predicted_spend_tier: str | None = None
+    rfm_group: str | None = None
+
+
+class _Customer(Struct, rename="camel"):
+    id: str
+    created_at: str
+    updated_at: str
+    display_name: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    email: _Email | None = field(default=None, name="defaultEmailAddress")
+    phone: _Phone | None = field(default=None, name="defaultPhoneNumber")
+    address: _Address | None = field(default=None, name="defaultAddress")
+    state: str | None = None
+    locale: str | None = None
+    tags: list[str] = []
+    number_of_orders: str | int | None = None
+    amount_spent: _Money | None = None
+    last_order: _LastOrder | None = None
+    statistics: _Statistics | None = None
+
+
+class _Refund(Struct, rename="camel"):
+    id: str
+    created_at: str | None = None
+    processed_at: str | None = None
+    total: _MoneyBag | None = field(default=None, name="totalRefundedSet")
+
+
+class _Line(Struct, rename="camel"):
+    id: str
+    quantity: Quantity
+    title: str = ""
+    sku: str | None = None
+    current_quantity: Quantity | None = None
+    product: _Ref | None = None
+    variant: _Ref | None = None
+    total: _MoneyBag | None = field(default=None, name="discountedTotalSet")
+    undiscounted: _MoneyBag | None = field(default=None, name="originalTotalSet")
+    parent: str | None = field(default=None, name="__parentId")
+
+
+class _LineEdge(Struct):
+    node: _Line
+
+
+class _Lines(Struct):
+    """A connection inside a node: `nodes` or `edges`, as the document asked."""
+
+    nodes: list[_Line] = []
+    edges: list[_LineEdge] = []
+
+
+class _Order(Struct, rename="camel"):
+    id: str
+    created_at: str
+    updated_at: str
+    total: _MoneyBag = field(name="totalPriceSet")
+    name: str = ""
+    processed_at: str | None = None
+    cancelled_at: str | None = None
+    test: bool = False
+    financial_status: str | None = field(default=None, name="displayFinancialStatus")
+    current_total: _MoneyBag | None = field(default=None, name="currentTotalPriceSet")
+    refunded: _MoneyBag | None = field(default=None, name="totalRefundedSet")
+    discounts: _MoneyBag | None = field(default=None, name="totalDiscountsSet")
+    shipping: _MoneyBag | None = field(default=None, name="totalShippingPriceSet")
+    discount_codes: list[str] = []
+    customer: _Ref | None = None
+    app: _Ref | None = None
+    refunds: list[_Refund] | None = None
+    lines: _Lines | None = field(default=None, name="lineItems")
+
+
+class _Category(Struct, rename="camel"):
+    full_name: str | None = None
+
+
+class _Prices(Struct, rename="camel"):
+    lowest: _Money | None = field(default=None, name="minVariantPrice")
+
+
+class _Image(Struct):
+    url: str | None = None
+
+
+class _Preview(Struct):
+    image: _Image | None = None
+
+
+class _Media(Struct):
+    preview: _Preview | None = None
+
+
+class _Variant(Struct, rename="camel"):
+    id: str
+    title: str = ""
+    sku: str | None = None
+    price: str | None = None
+    available: bool | None = field(default=None, name="availableForSale")
+    parent: str | None = field(default=None, name="__parentId")
+
+
+class _VariantEdge(Struct):
+    node: _Variant
+
+
+class _Variants(Struct):
+    nodes: list[_Variant] = []
+    edges: list[_VariantEdge] = []
+
+
+class _Product(Struct, rename="camel"):
+    id: str
+    title: str
+    created_at: str
+    updated_at: str
+    handle: str = ""
+    status: str = "ACTIVE"
+    product_type: str | None = None
+    vendor: str | None = None
+    tags: list[str] = []
+    category: _Category | None = None
+    gift_card: bool = field(default=False, name="isGiftCard")
+    published_at: str | None = None
+    inventory: Quantity | None = field(default=None, name="totalInventory")
+    media: _Media | None = field(default=None, name="featuredMedia")
+    prices: _Prices | None = field(default=None, name="priceRangeV2")
+    variants: _Variants | None = None
+
+
+def read_line(line: bytes) -> Statement:
+    """One line of a bulk export. Raises BadStatementError naming what is wrong with it."""
+    try:
+        gid = _HEAD.decode(line).id
+        decoder, fact = _KINDS.get(gid[: gid.rfind("/") + 1], _UNKNOWN)
+        return fact(decoder.decode(line))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BadStatementError(f"This line of the export cannot be read: {describe(error)}.") from None
+
+
+def order_from_node(node: Mapping[str, Any]) -> OrderFact:
+    """An order with its lines, from a query for one order or a page. Raises BadStatementError."""
+    return _from_node(node, _Order, _order)
+
+
+def customer_from_node(node: Mapping[str, Any]) -> CustomerFact:
+    """Raises BadStatementError."""
+    return _from_node(node, _Customer, _customer)
+
+
+def product_from_node(node: Mapping[str, Any]) -> ProductFact:
+    """Raises BadStatementError."""
+    return _from_node(node, _Product, _product)
+
+
+def _from_node(node: Mapping[str, Any], shape: type[Any], fact: Callable[[Any], T]) -> T:
+    try:
+        return fact(msgspec.convert(node, shape))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BadStatementError(f"The shop's answer cannot be read: {describe(error)}.") from None
+
+
+def _customer(stated: _Customer) -> CustomerFact:
+    email = stated.email.email_address if stated.email else None
+    address = stated.address or _Address()
+    country, region, city = place(address.country_code, address.province_code, address.city)
+    statistics = stated.statistics or _Statistics()
+    return CustomerFact(
+        id=number_of(stated.id, CUSTOMER),
+        created_at=instant_of(stated.created_at),
+        stated_at=instant_of(stated.updated_at),
+        person=_person(stated, email),
+        account_status=upper(stated.state),
+        email_domain=email_domain(email),
+        email_status=upper(stated.email.marketing_state) if stated.email else None,
+        sms_status=_sms_status(stated.phone),
+        language=short(stated.locale, 32),
+        tags=tuple(map(clean, stated.tags)),
+        country=country,
+        region=region,
+        city=city,
+        shop_orders=_count(stated.number_of_orders),
+        shop_spend=_amount(stated.amount_spent),
+        shop_last_order_at=instant_or_none(stated.last_order.processed_at) if stated.last_order else None,
+        spend_tier=short(statistics.predicted_spend_tier, 16),
+        shop_rfm_group=short(statistics.rfm_group, 32),
+    )
+
+
+def _person(stated: _Customer, email: str | None) -> PersonFact:
+    whole = " ".join(part for part in (stated.first_name, stated.last_name) if part) or None
+    return PersonFact(
+        display_name=short(stated.display_name or whole or email),
+        first_name=short(stated.first_name),
+        last_name=short(stated.last_name),
+        email=short(email),
+        phone=short(stated.phone.phone_number) if stated.phone else None,
+    )
+
+
+def _sms_status(phone: _Phone | None) -> str | None:
+    if phone is None:
+        return None
+    consent = phone.sms_marketing_consent or _SmsConsent()
+    return upper(phone.marketing_state or consent.state or consent.old_state)
+
+
+def _count(text: str | int | None) -> int | None:
+    """`numberOfOrders` is a string of digits."""
+    if text is None:
+        return None
+    count = int(text)
+    if not 0 <= count < 2**31:
+        raise ValueError(f"{count} is not a number of orders")
+    return count
+
+
+def _amount(money: _Money | None) -> int | None:
+    return None if money is None else amount_of(money.amount)
+
+
+def _of_bag(bag: _MoneyBag | None) -> int | None:
+    return None if bag is None else amount_of(bag.shop_money.amount)
+
+
+def _order(stated: _Order) -> OrderFact:
+    """Money is the shop's currency throughout, so the currency is that of the total, not of the checkout."""
+    total = amount_of(stated.total.shop_money.amount)
+    refunded = _of_bag(stated.refunded) or 0
+    current = _of_bag(stated.current_total)
+    created_at = instant_of(stated.created_at)
+    processed_at = instant_or_none(stated.processed_at)
+    lines = stated.lines or _Lines()
+    return OrderFact(
+        id=number_of(stated.id, ORDER),
+        name=name(stated.name),
+        customer_id=number_of(stated.customer.id, CUSTOMER) if stated.customer else None,
+        created_at=created_at,
+        processed_at=created_at if processed_at is None else processed_at,
+        stated_at=instant_of(stated.updated_at),
+        cancelled_at=instant_or_none(stated.cancelled_at),
+        test=stated.test,
+        currency=name(stated.total.shop_money.currency_code, 3),
+        financial_status=upper(stated.financial_status),
+        total=total,
+        current_total=total - refunded if current is None else current,
+        refunded=refunded,
+        discounts=_of_bag(stated.discounts) or 0,
+        shipping=_of_bag(stated.shipping) or 0,
+        discount_codes=tuple(map(clean, stated.discount_codes)),
+        app_id=number_of(stated.app.id, APP) if stated.app else None,
+        location_id=None,
+        lines=tuple(_line_fact(line) for line in (*lines.nodes, *(edge.node for edge in lines.edges))),
+        refunds=None if stated.refunds is None else tuple(map(_refund, stated.refunds)),
+    )
+
+
+def _refund(stated: _Refund) -> RefundFact:
+    """Raises ValueError for a refund without an instant."""
+    at = stated.processed_at or stated.created_at
+    if at is None:
+        raise ValueError("a refund has no createdAt")
+    return RefundFact(id=number_of(stated.id, REFUND), at=instant_of(at), amount=_of_bag(stated.total) or 0)
+
+
+def _line_fact(stated: _Line) -> LineFact:
+    current = stated.current_quantity
+    total = stated.total or stated.undiscounted
+    return LineFact(
+        id=number_of(stated.id, LINE),
+        product_id=number_of(stated.product.id, PRODUCT) if stated.product else None,
+        variant_id=number_of(stated.variant.id, VARIANT) if stated.variant else None,
+        title=clean(stated.title),
+        sku=short(stated.sku),
+        quantity=stated.quantity,
+        current_quantity=stated.quantity if current is None else current,
+        total=_of_bag(total) or 0,
+    )
+
+
+def _order_line(stated: _Line) -> OrderLine:
+    if stated.parent is None:
+        raise ValueError("a line item has no __parentId")
+    return OrderLine(number_of(stated.parent, ORDER), _line_fact(stated))
+
+
+def _product(stated: _Product) -> ProductFact:
+    variants = stated.variants or _Variants()
+    preview = stated.media.preview if stated.media else None
+    return ProductFact(
+        id=number_of(stated.id, PRODUCT),
+        title=clean(stated.title),
+        handle=name(stated.handle),
+        status=upper(stated.status, 16) or "ACTIVE",
+        product_type=name(stated.product_type),
+        vendor=name(stated.vendor),
+        tags=tuple(map(clean, stated.tags)),
+        category=short(stated.category.full_name) if stated.category else None,
+        gift_card=stated.gift_card,
+        created_at=instant_of(stated.created_at),
+        stated_at=instant_of(stated.updated_at),
+        published_at=instant_or_none(stated.published_at),
+        inventory=stated.inventory,
+        price=_amount(stated.prices.lowest) if stated.prices else None,
+        image_url=preview.image.url if preview and preview.image else None,
+        variants=tuple(map(_variant_fact, (*variants.nodes, *(edge.node for edge in variants.edges)))),
+    )
+
+
+def _variant_fact(stated: _Variant) -> VariantFact:
+    return VariantFact(
+        id=number_of(stated.id, VARIANT),
+        title=clean(stated.title),
+        sku=short(stated.sku),
+        price=None if stated.price is None else amount_of(stated.price),
+        available=stated.available,
+    )
+
+
+def _product_variant(stated: _Variant) -> ProductVariant:
+    if stated.parent is None:
+        raise ValueError("a variant has no __parentId")
+    return ProductVariant(number_of(stated.parent, PRODUCT), _variant_fact(stated))
+
+
+def _stranger(stated: _Ref) -> Statement:
+    raise ValueError(f"{stated.id[:80]!r} is of a kind that was not asked for")
+
+
+_HEAD: Final = msgspec.json.Decoder(_Ref)
+_UNKNOWN: Final[tuple[Any, Callable[[Any], Statement]]] = (_HEAD, _stranger)
+_KINDS: Final[dict[str, tuple[Any, Callable[[Any], Statement]]]] = {
+    CUSTOMER: (msgspec.json.Decoder(_Customer), _customer),
+    ORDER: (msgspec.json.Decoder(_Order), _order),
+    LINE: (msgspec.json.Decoder(_Line), _order_line),
+    PRODUCT: (msgspec.json.Decoder(_Product), _product),
+    VARIANT: (msgspec.json.Decoder(_Variant), _product_variant),
+}
