@@ -7,17 +7,17 @@ from typing import Final
 
 from plugin.domain.rules.attributes import ATTRIBUTES, FUNCTIONS, NUMERIC, AttributeType
 from plugin.domain.rules.canonical import canonical
-from plugin.domain.rules.errors import Kind, Profile, Report, listing, quoted
 from plugin.domain.rules.check_functions import FunctionChecker
+from plugin.domain.rules.errors import Kind, Profile, Report, listing, quoted
 from plugin.domain.rules.names import Names, find_metafield
 from plugin.domain.rules.ranges import warn_of_ranges
 from plugin.domain.rules.raw import RawClause, RawCondition, RawMatches, RawValue, Reference
 from plugin.domain.rules.resolve import Resolver
 from plugin.domain.rules.syntax import (
     Affix,
+    And,
     AttributeRef,
     Between,
-    Clause,
     Comparison,
     Contains,
     HasAffix,
@@ -26,6 +26,7 @@ from plugin.domain.rules.syntax import (
     Operand,
     Operator,
     PointValue,
+    Rule,
     ScaledAttribute,
     TextValue,
 )
@@ -48,7 +49,7 @@ class Checker:
         self._functions = FunctionChecker(report, names, self)
         self._count = 0
 
-    def clause(self, raw: RawClause) -> Clause:
+    def clause(self, raw: RawClause) -> Rule:
         self._count += 1
         most = MOST_CLAUSES[self._report.profile]
         if self._count == most + 1:
@@ -63,11 +64,11 @@ class Checker:
             self._tell_old_form(raw, checked)
         return checked
 
-    def _tell_old_form(self, raw: RawCondition, checked: Clause) -> None:
+    def _tell_old_form(self, raw: RawCondition, checked: Rule) -> None:
         new = canonical(checked)
         self._report.warning(Kind.DEPRECATED_FORM, raw.span, f"this is written {new} now.", suggestions=(new,))
 
-    def _attribute_clause(self, raw: RawCondition) -> Clause | None:
+    def _attribute_clause(self, raw: RawCondition) -> Rule | None:
         name = raw.subject.name
         if name in FUNCTIONS:
             says = f"{name} takes MATCHES, NOT MATCHES, IS NULL and IS NOT NULL."
@@ -163,14 +164,18 @@ class Checker:
         return isinstance(found, tuple) and all(each.type in NUMERIC and not each.is_list for each in found)
 
 
-def build(attribute: AttributeRef, raw: RawCondition, operands: tuple[Operand, ...]) -> Clause:
+def build(attribute: AttributeRef, raw: RawCondition, operands: tuple[Operand, ...]) -> Rule:
     negated = raw.operator.startswith(("NOT ", "IS NOT"))
     scalars = tuple(each for each in operands if not isinstance(each, ScaledAttribute | PointValue))
     match raw.operator.removeprefix("NOT "):
         case "IS NULL" | "IS NOT NULL":
             return IsNull(attribute, negated, raw.span)
+        case "BETWEEN" if any(isinstance(operand, ScaledAttribute) for operand in operands):
+            # Two comparisons mean the same, also when a side is missing, and evaluators need no further form.
+            low = Comparison(attribute, Operator.GE, operands[0], raw.span)
+            return And((low, Comparison(attribute, Operator.LE, operands[1], raw.span)))
         case "BETWEEN":
-            return Between(attribute, *operands, raw.span)
+            return Between(attribute, operands[0], operands[1], raw.span)
         case "IN":
             return In(attribute, scalars, negated, raw.span)
         case "CONTAINS":

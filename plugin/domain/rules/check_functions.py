@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from typing import Final, Protocol
 
 from plugin.domain.rules.attributes import FUNCTIONS, Function
@@ -160,7 +159,7 @@ def _new_name(name: str) -> str:
 
 def _build(attribute: AttributeRef, raw: RawCondition, operands: tuple[Operand, ...]) -> Condition:
     if raw.operator == "BETWEEN":
-        return Between(attribute, *operands, raw.span)
+        return Between(attribute, operands[0], operands[1], raw.span)
     if raw.operator in {"IN", "NOT IN"}:
         scalars = tuple(each for each in operands if not isinstance(each, ScaledAttribute | PointValue))
         return In(attribute, scalars, raw.operator == "NOT IN", raw.span)

@@ -7,6 +7,7 @@ there, unless something before it is wrong, too.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,9 +17,10 @@ from typing import Final
 from plugin.domain.rules.errors import Fault, Kind, quoted
 from plugin.domain.rules.syntax import DateTimeValue, DateValue, NumberValue, OffsetValue, Span, TextValue, Unit
 
-KEYWORDS: Final = frozenset(
-    "AND OR NOT BETWEEN IN IS NULL CONTAINS MATCHES NOT_MATCHES STARTS ENDS WITH TRUE FALSE".split()
-)
+KEYWORDS: Final = frozenset({
+    "AND", "OR", "NOT", "BETWEEN", "IN", "IS", "NULL", "CONTAINS", "MATCHES", "NOT_MATCHES", "STARTS", "ENDS", "WITH",
+    "TRUE", "FALSE",
+})  # fmt: skip
 NAMED_DATES: Final = {"today": 0, "yesterday": -1}
 _OLD_NAMED_DATES: Final = {
     "7_days_ago": (-7, Unit.DAY),
@@ -94,20 +96,16 @@ _OFFSET = re.compile(r"([+-][0-9]+)([dwmy])")
 _LOOSE_OFFSET = re.compile(r"([+-]?)([0-9]{1,6})_?(d|w|m|y|day|week|month|year)s?(_?ago)?", re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 
-_CHARACTER_HINTS: Final = {
+_STRAIGHT_QUOTES: Final = "Write text in straight single quotes: 'VIP'."
+_PLAIN_AMOUNTS: Final = "Amounts are plain numbers in the shop's currency."
+_CHARACTER_HINTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "&": ("Write AND between two conditions.", ("AND",)),
     "|": ("Write OR between two conditions.", ("OR",)),
-    "!": ("Write NOT, or != for “is not”.", ("NOT", "!=")),
-    "‘": ("Write text in straight single quotes: 'VIP'.", ()),
-    "’": ("Write text in straight single quotes: 'VIP'.", ()),
-    "“": ("Write text in straight single quotes: 'VIP'.", ()),
-    "”": ("Write text in straight single quotes: 'VIP'.", ()),
+    "!": ("Write NOT in front of a condition, or != between a name and a value.", ()),
+    **dict.fromkeys("\u2018\u2019\u201c\u201d", (_STRAIGHT_QUOTES, ())),
+    **dict.fromkeys("\u200b\u2060\ufeff", ("It is an invisible mark: delete it.", ())),
+    **dict.fromkeys("$\u20ac\u00a3\u00a5", (_PLAIN_AMOUNTS, ())),
     "\u00a0": ("It is a no-break space: write an ordinary space.", ()),
-    "\ufeff": ("It is an invisible mark: delete it.", ()),
-    "\u200b": ("It is an invisible mark: delete it.", ()),
-    "$": ("Amounts are plain numbers in the shop's currency.", ()),
-    "€": ("Amounts are plain numbers in the shop's currency.", ()),
-    "£": ("Amounts are plain numbers in the shop's currency.", ()),
     "%": ("Write a share as a decimal: 50 % is 0.5.", ()),
 }
 
@@ -270,13 +268,13 @@ def _bad_character(text: str, start: int) -> Fault:
             related=(Span(start, 2),),
         )
     length = 2 if text.startswith(("&&", "||"), start) else 1
-    hint, suggestions = _CHARACTER_HINTS.get(character, (None, ()))
+    hint, suggestions = _CHARACTER_HINTS.get(character, ("", ()))
     return Fault(
         kind=Kind.UNEXPECTED_CHARACTER,
         span=Span(start, length),
         says=f"{_shown(text[start : start + length])} has no meaning here.",
         suggestions=suggestions,
-        hint=hint,
+        hint=hint or None,
     )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from plugin.domain.rules.read_clauses import read_clause
 from plugin.domain.rules.cursor import Cursor
 from plugin.domain.rules.errors import Fault, Kind, Report
 from plugin.domain.rules.lexer import Token, TokenKind, tokenize
 from plugin.domain.rules.raw import RawClause
-from plugin.domain.rules.syntax import Clause, Rule, Span, conjunction, disjunction, negation
+from plugin.domain.rules.read_clauses import read_clause
+from plugin.domain.rules.syntax import Rule, Span, conjunction, disjunction, negation
 
 LONGEST_QUERY: Final = 20_000
 _AFTER_A_CLAUSE: Final = ("AND", "OR")
@@ -33,7 +33,7 @@ class _Level:
         return disjunction(conjunction(terms) for terms in self.alternatives)
 
 
-def parse_text(report: Report, check: Callable[[RawClause], Clause]) -> Rule:
+def parse_text(report: Report, check: Callable[[RawClause], Rule]) -> Rule:
     """The tree of `report.text`, each clause as `check` makes it.
 
     Raises RuleError at the first lexical or syntax error; errors of meaning are left to `check`. Linear in the length
@@ -57,7 +57,7 @@ def parse_text(report: Report, check: Callable[[RawClause], Clause]) -> Rule:
     return rule
 
 
-def _read_condition(cursor: Cursor, check: Callable[[RawClause], Clause]) -> Rule:
+def _read_condition(cursor: Cursor, check: Callable[[RawClause], Rule]) -> Rule:
     levels = [_Level()]
     while True:
         level = levels[-1]

@@ -82,7 +82,7 @@ def _is_later(low: Operand, high: Operand) -> bool:
             if a.unit is b.unit:
                 return a.count > b.count
             return min(_day_range(a)) > max(_day_range(b))
-        case (DateValue() | DateTimeValue() as a), (DateValue() | DateTimeValue() as b):
+        case ((DateValue() | DateTimeValue() as a), (DateValue() | DateTimeValue() as b)):
             return _first_moment(a) > _last_moment(b)
         case _:
             return False

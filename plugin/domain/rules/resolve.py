@@ -6,7 +6,7 @@ from typing import Final
 
 from plugin.domain.rules.attributes import ATTRIBUTES, FUNCTIONS, Attribute, AttributeType
 from plugin.domain.rules.errors import Kind, Report, listing, quoted
-from plugin.domain.rules.names import Lookup, Names, find_metafield
+from plugin.domain.rules.names import Lookup, Names, canonical_path, find_metafield
 from plugin.domain.rules.raw import Subject
 from plugin.domain.rules.suggest import attribute_suggestions, value_suggestions
 from plugin.domain.rules.types import (
@@ -35,7 +35,11 @@ class Resolver:
             return self._metafield(subject)
         if not attribute.portable:
             self._report.not_portable(subject.span, f"Shopify does not know {attribute.name}.")
-        return self._stage(attribute, subject) if attribute.takes_model else attribute_slot(attribute, None, attribute.values)
+        return (
+            self._stage(attribute, subject)
+            if attribute.takes_model
+            else attribute_slot(attribute, None, attribute.values)
+        )
 
     def _stage(self, attribute: Attribute, subject: Subject) -> Slot | None:
         models, key = self._names.models, subject.argument
@@ -64,14 +68,13 @@ class Resolver:
         if isinstance(found, tuple):
             fitting = tuple(definition.name for definition in found)
             says = f"{quoted(subject.name)} may mean {listing(fitting)}."
-            self._report.error(
-                Kind.AMBIGUOUS_ATTRIBUTE, subject.span, says, expected=fitting, suggestions=fitting[:3]
-            )
+            self._report.error(Kind.AMBIGUOUS_ATTRIBUTE, subject.span, says, expected=fitting, suggestions=fitting[:3])
             return None
         if found is Lookup.UNDEFINED and self._names.assume_metafields:
             self._assume(subject)
-            return undefined_metafield_slot(subject.name.removeprefix("customer.") if subject.name.startswith("customer.metafields.") else subject.name)
-        return self._unknown(subject)
+            return undefined_metafield_slot(canonical_path(subject.name))
+        self._unknown(subject)
+        return None
 
     def _assume(self, subject: Subject) -> None:
         says = f"{quoted(subject.name)} has no metafield definition yet, so it is missing for every customer."

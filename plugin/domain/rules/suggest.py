@@ -47,7 +47,9 @@ def value_suggestions(value: str, candidates: Iterable[str]) -> tuple[str, ...]:
 def nearest(name: str, candidates: Iterable[str]) -> tuple[str, ...]:
     """At most three, nearest first, then by name; none rather than a far guess."""
     limit = 2 if len(name) >= _LONG_NAME else 1
-    scored = ((distance(name, candidate), candidate) for candidate in candidates if _may_be_near(name, candidate, limit))
+    scored = (
+        (distance(name, candidate), candidate) for candidate in candidates if _may_be_near(name, candidate, limit)
+    )
     return tuple(candidate for steps, candidate in sorted(scored) if steps <= limit)[:MOST_SUGGESTIONS]
 
 

@@ -32,81 +32,80 @@ _MOST_LONGITUDE: Final = Decimal(180)
 _DIGITS: Final = re.compile(r"[0-9]+")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _POINT: Final = re.compile(r"\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*,\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*", re.ASCII)
-_TEXTS: Final = frozenset(
-    {AttributeType.STRING, AttributeType.ENUM, AttributeType.TEXT_LIST, AttributeType.CODE_LIST}
-)
+_TEXTS: Final = frozenset({AttributeType.STRING, AttributeType.ENUM, AttributeType.TEXT_LIST, AttributeType.CODE_LIST})
 
 
 def fit(value: RawValue, slot: Slot, report: Report) -> Scalar | PointValue | None:
     """None when an error was reported."""
-    if isinstance(value, NoSuchDay):
+    if slot.name == "coordinates" and slot.is_parameter:
+        return _fit_point(value, slot, report)
+    fitted = None if isinstance(value, Bracketed | Reference) else _converted(value, slot)
+    if fitted is None:
+        mismatch(value, slot, report)
+        return None
+    if isinstance(fitted, NoSuchDay):
         written = _written(value.span, report)
         report.error(Kind.INVALID_DATE, value.span, f"{written} is no day of the calendar.", expected=("date",))
         return None
-    if slot.name == "coordinates" and slot.is_parameter:
-        return _fit_point(value, slot, report)
-    if isinstance(value, Bracketed | Reference):
-        return mismatch(value, slot, report)
-    if slot.type is None:
+    if isinstance(fitted, DateValue) and isinstance(value, TextValue):
+        says = "dates are written without quotes."
+        report.warning(Kind.QUOTED_DATE, value.span, says, suggestions=(value.text,))
+    if isinstance(fitted, TextValue) and slot.values and fitted.text not in slot.values:
+        _tell_unknown_value(fitted, slot, report)
+        return None
+    return fitted
+
+
+def _converted(value: Scalar | NoSuchDay, slot: Slot) -> Scalar | NoSuchDay | None:
+    """None when the value is of another type."""
+    if slot.type is None or isinstance(value, NoSuchDay):
         return value
     match slot.type:
         case AttributeType.DATE:
-            return _fit_date(value, slot, report)
+            return _as_date(value)
         case AttributeType.BOOLEAN:
-            return value if isinstance(value, BooleanValue) else mismatch(value, slot, report)
+            return value if isinstance(value, BooleanValue) else None
         case AttributeType.ID:
-            return _fit_id(value, slot, report)
+            return _as_id(value)
         case AttributeType.INTEGER:
-            return value if _is_integer(value) else mismatch(value, slot, report)
+            return value if _is_integer(value) else None
         case kind if kind in NUMERIC:
-            return value if isinstance(value, NumberValue) else mismatch(value, slot, report)
+            return value if isinstance(value, NumberValue) else None
         case _:
-            return _fit_text(value, slot, report)
+            return value if isinstance(value, TextValue) else None
 
 
-def _fit_date(value: Scalar, slot: Slot, report: Report) -> Scalar | None:
+def _as_date(value: Scalar) -> Scalar | NoSuchDay | None:
     if isinstance(value, DateValue | DateTimeValue | OffsetValue):
         return value
     if not isinstance(value, TextValue) or not looks_like_date(value.text):
-        return mismatch(value, slot, report)
-    day = calendar_day(value.text)
-    if day is None:
-        says = f"{value.text} is no day of the calendar."
-        report.error(Kind.INVALID_DATE, value.span, says, expected=("date",))
         return None
-    report.warning(Kind.QUOTED_DATE, value.span, "dates are written without quotes.", suggestions=(value.text,))
-    return DateValue(day, value.span)
+    day = calendar_day(value.text)
+    return NoSuchDay(value.span) if day is None else DateValue(day, value.span)
 
 
 def _is_integer(value: Scalar) -> bool:
     """Shopify: a value with a decimal point is not valid, not even 2.0."""
     return (
-        isinstance(value, NumberValue)
-        and "." not in value.written
-        and _LEAST_INTEGER <= value.number <= _MOST_INTEGER
+        isinstance(value, NumberValue) and "." not in value.written and _LEAST_INTEGER <= value.number <= _MOST_INTEGER
     )
 
 
-def _fit_id(value: Scalar, slot: Slot, report: Report) -> Scalar | None:
+def _as_id(value: Scalar) -> Scalar | None:
     digits = value.text if isinstance(value, TextValue) else value.written if isinstance(value, NumberValue) else ""
     if not _DIGITS.fullmatch(digits) or Decimal(digits) > _MOST_ID:
-        return mismatch(value, slot, report)
+        return None
     return NumberValue(Decimal(digits), digits, value.span)
 
 
-def _fit_text(value: Scalar, slot: Slot, report: Report) -> Scalar | None:
-    if not isinstance(value, TextValue):
-        return mismatch(value, slot, report)
-    if slot.values and value.text not in slot.values:
-        report.error(
-            Kind.UNKNOWN_VALUE,
-            value.span,
-            f"{slot.name} has no value {quoted(_written(value.span, report))}.",
-            expected=tuple(f"'{known}'" for known in slot.values),
-            suggestions=value_suggestions(value.text, slot.values),
-        )
-        return None
-    return value
+def _tell_unknown_value(value: TextValue, slot: Slot, report: Report) -> None:
+    report.error(
+        Kind.UNKNOWN_VALUE,
+        value.span,
+        f"{slot.name} has no value {quoted(_written(value.span, report))}.",
+        expected=tuple(f"'{known}'" for known in slot.values),
+        suggestions=value_suggestions(value.text, slot.values),
+    )
 
 
 def _fit_point(value: RawValue, slot: Slot, report: Report) -> PointValue | None:
@@ -170,5 +169,3 @@ def _fits_without_quotes(text: str, slot: Slot) -> bool:
 
 def _written(span: Span, report: Report) -> str:
     return report.text[span.offset : span.offset + span.length]
-
-
