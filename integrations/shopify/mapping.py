@@ -83,9 +83,8 @@ class _Email(Struct, rename="camel"):
     marketing_state: str | None = None
 
 
-class _SmsConsent(Struct, rename="camel"):
-    state: str | None = field(default=None, name="marketingState")
-    old_state: str | None = field(default=None, name="state")
+class _SmsConsent(Struct):
+    state: str | None = None
 
 
 class _Phone(Struct, rename="camel"):
@@ -308,10 +307,11 @@ def _person(stated: _Customer, email: str | None) -> PersonFact:
 
 
 def _sms_status(phone: _Phone | None) -> str | None:
+    """The consent object is new in 2026-10; before, the state stood on the phone number itself."""
     if phone is None:
         return None
     consent = phone.sms_marketing_consent or _SmsConsent()
-    return upper(phone.marketing_state or consent.state or consent.old_state)
+    return upper(consent.state or phone.marketing_state)
 
 
 def _count(text: str | int | None) -> int | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from msgspec import Meta
 
@@ -80,7 +80,3 @@ def place(country: str | None, province: str | None, city: str | None) -> tuple[
 def describe(error: Exception) -> str:
     """What is wrong, without the statement itself: a decoder's message names the place, not the value."""
     return str(error)[:300] if not isinstance(error, RecursionError) else "it is nested too deeply"
-
-
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
