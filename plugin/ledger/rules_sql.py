@@ -315,7 +315,9 @@ class _Writer:
         source = self.source(rows, conditions)
         if not aggregates:
             return f"EXISTS (SELECT 1 {source})"
-        return f"(SELECT {' AND '.join(self.aggregate(rows, condition) for condition in aggregates)} {source})"
+        conditions_on_all = " AND ".join(self.aggregate(rows, condition) for condition in aggregates)
+        # With COUNT(*) it is one row in any case, also where a condition has no aggregate left to compute.
+        return f"(SELECT COUNT(*) >= 0 AND {conditions_on_all} {source})"
 
     def source(self, rows: str, conditions: dict[Condition, Parameter]) -> str:
         """FROM and WHERE: the customer's counted rows that pass the row conditions."""

@@ -13,8 +13,8 @@ from plugin.domain.rules.syntax import And, Not, Or, Rule
 
 def evaluate(rule: Rule, batch: Batch) -> Verdicts:
     """The rule for each pair. It must have passed the check: an ill-typed clause raises TypeError."""
-    holds, until = _evaluate(rule, batch)
-    return Verdicts(holds, np.full(len(batch), FOREVER, dtype=np.int64) if until is None else until)
+    leaf = _evaluate(rule, batch)
+    return Verdicts(leaf.holds, _instants(leaf))
 
 
 def _evaluate(rule: Rule, batch: Batch) -> Leaf:
