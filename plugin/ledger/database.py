@@ -37,21 +37,24 @@ def check_names_shop(sql: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upsert:
-    """How rows meet rows that are there: by `key`; `update` columns are overwritten (empty: the row there stays)
-    when `where` holds (`excluded.` is the new row, the table's own name the old one)."""
+    """How rows meet rows that are there: by `key`; `update` columns are overwritten and `merge` columns get their
+    expression (both empty: the row there stays) when `where` holds (`excluded.` is the new row, the table's own name
+    the old one)."""
 
     table: str
     columns: tuple[str, ...]
     key: tuple[str, ...]
     update: tuple[str, ...] = ()
+    merge: tuple[tuple[str, str], ...] = ()
     where: str | None = None
 
     def statement(self, source: str) -> str:
         """`INSERT INTO table (…) {source} ON CONFLICT …`."""
         head = f"INSERT INTO {self.table} ({', '.join(self.columns)}) {source} ON CONFLICT ({', '.join(self.key)}) DO"
-        if not self.update:
+        if not (self.update or self.merge):
             return f"{head} NOTHING"
-        sets = ", ".join(f"{column} = excluded.{column}" for column in self.update)
+        overwritten = ((column, f"excluded.{column}") for column in self.update)
+        sets = ", ".join(f"{column} = {value}" for column, value in (*overwritten, *self.merge))
         return f"{head} UPDATE SET {sets}" + (f" WHERE {self.where}" if self.where else "")
 
 

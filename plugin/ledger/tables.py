@@ -133,6 +133,7 @@ class Customer(ShopRow):
     id = column.key()
     created_at = column.instant()
     stated_at = column.instant()
+    traits_stated_at = column.instant(null=True)  # when tags, consent and totals were last stated: webhooks carry none
     account_status = column.name(null=True, length=32)
     email_domain = column.name(null=True)
     email_status = column.name(null=True, length=32)

@@ -46,6 +46,7 @@ class Migration(migrations.Migration):
                 ("id", fields.BigIntField(primary_key=True, unique=True, db_index=True)),
                 ("created_at", fields.BigIntField()),
                 ("stated_at", fields.BigIntField()),
+                ("traits_stated_at", fields.BigIntField(null=True)),
                 ("account_status", fields.CharField(null=True, max_length=32)),
                 ("email_domain", fields.CharField(null=True, max_length=255)),
                 ("email_status", fields.CharField(null=True, max_length=32)),
