@@ -1,0 +1,138 @@
+"""Which products to offer beside others, looked up from the fitted lists for many customers in three queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from plugin.domain.cross_sell import TOP, VOTING_RANKS
+from plugin.domain.offers import Recommendation, popular_reason, together_reason
+from plugin.ledger.database import Database, Row
+from plugin.ledger.lists import among, id_list
+
+# What can be sold now: `pr` is the products table, `{now}` the position of the instant.
+SELLABLE: Final = (
+    "pr.status = 'ACTIVE' AND NOT pr.gift_card AND pr.available AND pr.deleted_at IS NULL"
+    " AND pr.published_at IS NOT NULL AND pr.published_at <= ${now}"
+)
+_POPULAR_READ: Final = 100  # from the top: a customer who owns all of these needs no list of popular products
+
+# `bought`: all that a customer ever had in an order, also what was sent back, so that it is not offered again.
+_BOUGHT: Final = (
+    "bought AS (SELECT o.customer_id, l.product_id,"
+    " MAX(CASE WHEN o.voided_at IS NULL AND l.current_quantity > 0 THEN 1 ELSE 0 END) AS kept"
+    " FROM orders o JOIN order_lines l ON l.shop_id = o.shop_id AND l.order_id = o.id"
+    " WHERE o.shop_id = $1 AND o.deleted_at IS NULL AND l.product_id IS NOT NULL AND {customers}"
+    " GROUP BY o.customer_id, l.product_id)"
+)
+# Each partner of each anchor votes with its score; the anchor with the strongest vote gives the reason.
+_VOTES: Final = (
+    "votes AS (SELECT a.customer_id, c.other_id, c.product_id AS anchor_id, c.together, c.lift,"
+    " SUM(c.score) OVER (PARTITION BY a.customer_id, c.other_id) AS total,"
+    " ROW_NUMBER() OVER (PARTITION BY a.customer_id, c.other_id ORDER BY c.score DESC, c.product_id) AS nth"
+    " FROM anchors a JOIN copurchases c ON c.shop_id = $1 AND c.product_id = a.product_id AND c.rank <= $3),"
+    " ranked AS (SELECT v.*,"
+    " ROW_NUMBER() OVER (PARTITION BY v.customer_id ORDER BY v.total DESC, v.other_id) AS place FROM votes v"
+    f" JOIN products pr ON pr.shop_id = $1 AND pr.id = v.other_id AND {SELLABLE.format(now=4)}"
+    " WHERE v.nth = 1"
+    " AND NOT EXISTS (SELECT 1 FROM bought b WHERE b.customer_id = v.customer_id AND b.product_id = v.other_id)"
+    " AND NOT EXISTS (SELECT 1 FROM anchors a WHERE a.customer_id = v.customer_id AND a.product_id = v.other_id))"
+    " SELECT r.customer_id, r.other_id, r.total, r.lift, r.together, r.anchor_id, t.title FROM ranked r"
+    " LEFT JOIN products t ON t.shop_id = $1 AND t.id = r.anchor_id"
+    " WHERE r.place <= $5 ORDER BY r.customer_id, r.place"
+)
+
+
+async def recommendations_for(
+    database: Database, shop_id: int, wanted: Mapping[int, Sequence[int] | None], *, first: int, now: int
+) -> dict[int, list[Recommendation]]:
+    """For each customer (0: nobody known) at most `first` products that go with the given ones, or with None, with what
+    the customer owns; filled up with what is popular. Never what was given, was ever bought, or cannot be sold."""
+    found: dict[int, list[Recommendation]] = {customer: [] for customer in wanted}
+    if first <= 0 or not wanted:
+        return found
+    owners = [customer for customer, given in wanted.items() if given is None]
+    rows = await _of_owners(database, shop_id, owners, first, now) if owners else []
+    for customer, given in wanted.items():
+        if given:
+            rows += await _of_products(database, shop_id, customer, given, first=first, now=now)
+    for row in rows:
+        found[row[0]].append(_bought_together(row))
+    return await _filled(database, shop_id, wanted, found, first=first, now=now)
+
+
+async def _of_owners(database: Database, shop_id: int, owners: Sequence[int], first: int, now: int) -> list[Row]:
+    bought = _BOUGHT.format(customers=among(database.dialect, "o.customer_id", 2))
+    anchors = "anchors AS (SELECT customer_id, product_id FROM bought WHERE kept = 1)"
+    return await database.fetch(
+        f"WITH {bought}, {anchors}, {_VOTES}", shop_id, id_list(database.dialect, owners), VOTING_RANKS, now, first
+    )
+
+
+async def _of_products(
+    database: Database, shop_id: int, customer: int, given: Sequence[int], *, first: int, now: int
+) -> list[Row]:
+    bought = _BOUGHT.format(customers="o.customer_id = $2")
+    chosen = among(database.dialect, "g.id", 6)
+    anchors = (
+        "anchors AS (SELECT CAST($2 AS BIGINT) AS customer_id, g.id AS product_id"
+        f" FROM products g WHERE g.shop_id = $1 AND {chosen})"
+    )
+    return await database.fetch(
+        f"WITH {bought}, {anchors}, {_VOTES}", shop_id, customer, TOP, now, first, id_list(database.dialect, given)
+    )
+
+
+def _bought_together(row: Row) -> Recommendation:
+    _, product, score, lift, together, anchor, title = row
+    reason = together_reason(title or f"product {anchor}", together, lift)
+    return Recommendation(product, score, lift, together, anchor, (reason,))
+
+
+async def _filled(
+    database: Database,
+    shop_id: int,
+    wanted: Mapping[int, Sequence[int] | None],
+    found: dict[int, list[Recommendation]],
+    *,
+    first: int,
+    now: int,
+) -> dict[int, list[Recommendation]]:
+    short = [customer for customer, products in found.items() if len(products) < first]
+    if not short:
+        return found
+    popular = await database.fetch(
+        "SELECT r.product_id, r.buyers FROM product_ranks r"
+        f" JOIN products pr ON pr.shop_id = r.shop_id AND pr.id = r.product_id AND {SELLABLE.format(now=2)}"
+        " WHERE r.shop_id = $1 ORDER BY r.rank LIMIT $3",
+        shop_id,
+        now,
+        _POPULAR_READ,
+    )
+    taken = await _bought_of(database, shop_id, short, [product for product, _ in popular]) if popular else set()
+    for customer in short:
+        left_out = {each.product_id for each in found[customer]} | set(wanted[customer] or ())
+        fitting = (
+            row for row in popular if row[0] not in left_out and (customer, row[0]) not in taken
+        )  # in order of popularity
+        for product, buyers in fitting:
+            if len(found[customer]) == first:
+                break
+            found[customer].append(Recommendation(product, 0.0, None, buyers, None, (popular_reason(buyers),)))
+    return found
+
+
+async def _bought_of(
+    database: Database, shop_id: int, customers: Sequence[int], products: Sequence[int]
+) -> set[tuple[int, int]]:
+    dialect = database.dialect
+    rows = await database.fetch(
+        "SELECT DISTINCT o.customer_id, l.product_id FROM orders o"
+        " JOIN order_lines l ON l.shop_id = o.shop_id AND l.order_id = o.id"
+        " WHERE o.shop_id = $1 AND o.deleted_at IS NULL"
+        f" AND {among(dialect, 'o.customer_id', 2)} AND {among(dialect, 'l.product_id', 3)}",
+        shop_id,
+        id_list(dialect, customers),
+        id_list(dialect, products),
+    )
+    return {(customer, product) for customer, product in rows}
