@@ -98,7 +98,8 @@ class MetafieldError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscountSpec:
-    """A code for `customer_ids`, usable once by each: `percentage` (0 to 1) or `amount` in the shop's currency."""
+    """A code, usable once by each of `customer_ids` (none: by each customer): `percentage` (0 to 1), or `amount` in the
+    shop's currency."""
 
     title: str
     code: str
