@@ -105,8 +105,8 @@ def expected_together(baskets: Baskets, index: int) -> Floats:
 
 def pair_scores(together: Ints, expected: Floats, *, shrinkage: float = SHRINKAGE) -> Floats:
     """`together x log(lift)` with the shrunk lift. 0 or less: no more often than chance."""
-    shrunk = (together.astype(np.float64) + shrinkage) / (expected + shrinkage)
-    scores: Floats = together * np.log(shrunk)
+    seen = together.astype(np.float64)
+    scores: Floats = seen * np.log((seen + shrinkage) / (expected + shrinkage))
     return scores
 
 
