@@ -31,6 +31,7 @@ class Shop(Model):
     refresh_token = column.text(null=True)
     access_expires_at = column.instant(null=True)
     refresh_expires_at = column.instant(null=True)
+    refreshing_until = column.instant(null=True)  # one process is asking for new tokens, until then at most
     granted_scopes = column.text(null=True)
     installed_at = column.instant()
     uninstalled_at = column.instant(null=True)

@@ -455,6 +455,7 @@ class Migration(migrations.Migration):
                 ("refresh_token", fields.TextField(null=True, unique=False)),
                 ("access_expires_at", fields.BigIntField(null=True)),
                 ("refresh_expires_at", fields.BigIntField(null=True)),
+                ("refreshing_until", fields.BigIntField(null=True)),
                 ("granted_scopes", fields.TextField(null=True, unique=False)),
                 ("installed_at", fields.BigIntField()),
                 ("uninstalled_at", fields.BigIntField(null=True)),
