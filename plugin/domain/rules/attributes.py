@@ -84,6 +84,11 @@ class Function:
     portable: bool = True
     description: str = ""
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Parameters without which brackets make no sense."""
+        return tuple(name for name, parameter in self.parameters.items() if parameter.required)
+
 
 _A, _T, _S = Attribute, AttributeType, Storage
 

@@ -52,7 +52,7 @@ def _text(rule: Rule) -> str:
 
 def _matches_text(rule: Matches) -> str:
     function = FUNCTIONS.get(rule.function)
-    if not rule.conditions and function and any(parameter.required for parameter in function.parameters.values()):
+    if not rule.conditions and function is not None and function.required:
         return f"{rule.function} IS {'' if rule.negated else 'NOT '}NULL"  # empty brackets would lack a parameter
     conditions = ", ".join(_clause_text(condition) for condition in rule.conditions)
     return f"{rule.function} {_denied(rule.negated)}MATCHES ({conditions})"

@@ -128,7 +128,7 @@ class FunctionChecker:
 
     def _tell_missing(self, raw: RawMatches, function: Function, closing: Span) -> None:
         used = {condition.subject.name: condition.subject for condition in raw.conditions}
-        required = [name for name, parameter in function.parameters.items() if parameter.required and name not in used]
+        required = [name for name in function.required if name not in used]
         distances = [name for name in _DISTANCES if name in used]
         if all(name in function.parameters for name in _DISTANCES):
             if not distances:

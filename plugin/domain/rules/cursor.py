@@ -135,6 +135,8 @@ class Cursor:
         if before.kind is TokenKind.NUMBER and token.kind is TokenKind.WORD:
             offset = loose_offset(before.text, token.text)
             return (None, ()) if offset is None else (f"Write a span of days as {offset}.", ())
+        if token.text == "," and before.kind is TokenKind.NUMBER and not self.ahead(1).blank_before:
+            return "Write numbers without separators.", ()
         if token.kind is TokenKind.NUMBER and before.text == ",":
             return "Write several values as IN (1, 2).", ()
         return None, ()

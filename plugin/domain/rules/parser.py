@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from plugin.domain.rules.cursor import Cursor
-from plugin.domain.rules.errors import Fault, Kind, Report
+from plugin.domain.rules.errors import Fault, Kind, Profile, Report
 from plugin.domain.rules.lexer import Token, TokenKind, tokenize
 from plugin.domain.rules.raw import RawClause
 from plugin.domain.rules.read_clauses import read_clause
 from plugin.domain.rules.syntax import Rule, Span, conjunction, disjunction, negation
 
-LONGEST_QUERY: Final = 20_000
+LONGEST_QUERY: Final = {Profile.OWN: 20_000, Profile.SHOPIFY: 5_000}
 _AFTER_A_CLAUSE: Final = ("AND", "OR")
 
 
@@ -39,9 +39,10 @@ def parse_text(report: Report, check: Callable[[RawClause], Rule]) -> Rule:
     Raises RuleError at the first lexical or syntax error; errors of meaning are left to `check`. Linear in the length
     of the text, and without recursion, so no text can exhaust the stack."""
     text = report.text
-    if len(text) > LONGEST_QUERY:
-        says = f"a rule has at most {LONGEST_QUERY:,} characters; this one has {len(text):,}."
-        report.stop(Fault(kind=Kind.QUERY_TOO_LONG, span=Span(LONGEST_QUERY, len(text) - LONGEST_QUERY), says=says))
+    longest = LONGEST_QUERY[report.profile]
+    if len(text) > longest:
+        says = f"a rule has at most {longest:,} characters; this one has {len(text):,}."
+        report.stop(Fault(kind=Kind.QUERY_TOO_LONG, span=Span(longest, len(text) - longest), says=says))
     lexed = tokenize(text)
     if lexed.tokens[0].kind is TokenKind.END:
         says = "the rule is empty. Expected a condition such as number_of_orders > 1."
