@@ -69,8 +69,8 @@ async def record_delivery(store: Store, delivery: Delivery) -> bool:
     shop_id = int(rows[0][0]) if rows else NO_SHOP
     sealed = await asyncio.to_thread(store.vault.seal, delivery.body.decode("latin-1")) if rows else ""
     added = await store.database.execute(
-        "INSERT INTO inbox (shop_id, webhook_id, event_id, domain, topic, sealed_body, triggered_at, received_at, state,"
-        " attempts, reason, applied_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11)"
+        "INSERT INTO inbox (shop_id, webhook_id, event_id, domain, topic, sealed_body, triggered_at, received_at,"
+        " state, attempts, reason, applied_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11)"
         " ON CONFLICT (shop_id, webhook_id) DO NOTHING",
         shop_id,
         delivery.webhook_id,
@@ -143,7 +143,7 @@ async def list_set_aside(store: Store, shop_id: int | None) -> list[Aside]:
     """What could not be applied, oldest first; of every shop when none is named."""
     rows = await store.database.fetch(
         "SELECT domain, topic, webhook_id, attempts, reason, received_at FROM inbox"
-        " WHERE state = 'set_aside' AND ($1 = -1 OR shop_id = $1) ORDER BY received_at, webhook_id",
+        " WHERE state = 'set_aside' AND (shop_id = $1 OR $1 = -1) ORDER BY received_at, webhook_id",
         -1 if shop_id is None else shop_id,
     )
     return [
@@ -155,7 +155,7 @@ async def list_set_aside(store: Store, shop_id: int | None) -> list[Aside]:
 async def run_again(store: Store, shop_id: int | None) -> int:
     """Put what was set aside back in line, with all its attempts before it; how many."""
     return await store.database.execute(
-        "UPDATE inbox SET state = 'new', attempts = 0 WHERE state = 'set_aside' AND ($1 = -1 OR shop_id = $1)",
+        "UPDATE inbox SET state = 'new', attempts = 0 WHERE state = 'set_aside' AND (shop_id = $1 OR $1 = -1)",
         -1 if shop_id is None else shop_id,
     )
 
