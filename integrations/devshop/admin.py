@@ -54,7 +54,7 @@ async def graphql(request: Request) -> Response:
         return JSONResponse(UNAUTHORIZED, 401, headers)
     try:
         asked = _asked(await request.body())
-    except ValueError as wrong:
+    except (KeyError, ValueError) as wrong:
         return JSONResponse({"errors": {"query": str(wrong)}}, 400, headers)
     body = await run_in_threadpool(_answer, shop, token, asked)
     # The platform's own content type; orjson instead of json for pages of thousands of rows.
@@ -64,7 +64,7 @@ async def graphql(request: Request) -> Response:
 def _asked(raw: bytes) -> GraphQLRequest:
     body = orjson.loads(raw)
     if not isinstance(body, dict) or not isinstance(body.get("query"), str):
-        raise ValueError("Required parameter missing or invalid")
+        raise KeyError("Required parameter missing or invalid")
     return GraphQLRequest(body["query"], body.get("variables") or {}, body.get("operationName"))
 
 

@@ -19,7 +19,7 @@ from graphql import (
 )
 
 from integrations.devshop.refusals import validation_problems
-from integrations.devshop.rows import gid, gid_number
+from integrations.devshop.rows import Value, gid, gid_number
 from integrations.devshop.schema import admin_schema, is_connection
 
 if TYPE_CHECKING:
@@ -57,14 +57,7 @@ def run_query(call: Call, args: dict[str, Any]) -> Payload:
 
 def run_mutation(call: Call, args: dict[str, Any]) -> Payload:
     try:
-        identifier = args.get("clientIdentifier")
-        if identifier is not None and not SHORTEST_IDENTIFIER <= len(identifier) <= LONGEST_IDENTIFIER:
-            words = (
-                f"is too short (minimum is {SHORTEST_IDENTIFIER} characters)"
-                if len(identifier) < SHORTEST_IDENTIFIER
-                else f"is too long (maximum is {LONGEST_IDENTIFIER} characters)"
-            )
-            raise Refused(words, "INVALID_MUTATION", "clientIdentifier")
+        _check_identifier(args.get("clientIdentifier"))
         check_mutation(args["mutation"])
         _check_file(call, args["stagedUploadPath"])
         _check_room(call, "MUTATION")
@@ -110,6 +103,15 @@ def _queued(call: Call, kind: str, text: str, *, path: str | None = None) -> Pay
     call.shop.jobs.append((number, call.scopes, path))
     call.after.append(call.shop.wake)
     return {"bulkOperation": dict(operation), "userErrors": []}
+
+
+def _check_identifier(identifier: str | None) -> None:
+    if identifier is None or SHORTEST_IDENTIFIER <= len(identifier) <= LONGEST_IDENTIFIER:
+        return
+    words = f"is too long (maximum is {LONGEST_IDENTIFIER} characters)"
+    if len(identifier) < SHORTEST_IDENTIFIER:
+        words = f"is too short (minimum is {SHORTEST_IDENTIFIER} characters)"
+    raise Refused(words, "INVALID_MUTATION", "clientIdentifier")
 
 
 def _check_room(call: Call, kind: str) -> None:
@@ -186,9 +188,7 @@ def _refuse_invalid(document: DocumentNode, prefix: str, code: str, field: str) 
 
 def fields_of(document: DocumentNode, selections: SelectionSetNode | None) -> Iterator[FieldNode]:
     """The fields of a selection with fragments replaced by what they hold."""
-    fragments = {
-        each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)
-    }
+    fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
     for node in selections.selections if selections else ():
         if isinstance(node, FieldNode):
             yield node
@@ -219,7 +219,7 @@ class _Shape:
         self.connections = 0
         self.deepest = 0
 
-    def walk(self, selections: SelectionSetNode | None, kind: Any, *, depth: int, in_list: bool) -> None:  # noqa: ANN401
+    def walk(self, selections: SelectionSetNode | None, kind: Value, *, depth: int, in_list: bool) -> None:
         for node in fields_of(self.document, selections):
             if node.selection_set is None:
                 continue
@@ -236,7 +236,7 @@ class _Shape:
                 raise Refused(words)
             self.connection(node, named, depth + 1)
 
-    def connection(self, node: FieldNode, named: Any, depth: int) -> None:  # noqa: ANN401  (a connection type)
+    def connection(self, node: FieldNode, named: Value, depth: int) -> None:
         self.connections += 1
         self.deepest = max(self.deepest, depth)
         children = {child.name.value: child for child in fields_of(self.document, node.selection_set)}
@@ -255,7 +255,7 @@ class _Shape:
                     f"and must be of 'ID' return type. Connection fields without 'id': {node.name.value}."
                 )
 
-    def field_type(self, kind: Any, name: str) -> Any:  # noqa: ANN401  (types of the schema)
+    def field_type(self, kind: Value, name: str) -> Value:
         field = getattr(kind, "fields", {}).get(name)
         if field is not None:
             return field.type

@@ -28,9 +28,33 @@ LINES_FROM = 80_000_000_000
 MOST_LINES_IN_A_PART = 400
 DEFAULT_CUSTOMERS = 400
 ODD_QUANTITY = 100  # above this a quantity is a measure (fuel in thousandths of a gallon), not a count
-FIRST = "Ada Bea Cleo Dora Edna Fay Gus Hal Ivy Jory Kai Lena Milo Nora Otis Pia Quin Rex Sol Tess Uma Vic Wes Zoe"
-SYLLABLES = "ba ce di fo gu ha je ki lo mu na pe ri so tu va we ya zo".split()
+FIRST = tuple(
+    "Ada Bea Cleo Dora Edna Fay Gus Hal Ivy Jory Kai Lena Milo Nora Otis Pia Quin Rex Sol Tess Uma Vic Wes Zoe".split()  # noqa: SIM905  (a list of names reads better in one line)
+)
+SYLLABLES = (
+    "ba",
+    "ce",
+    "di",
+    "fo",
+    "gu",
+    "ha",
+    "je",
+    "ki",
+    "lo",
+    "mu",
+    "na",
+    "pe",
+    "ri",
+    "so",
+    "tu",
+    "va",
+    "we",
+    "ya",
+    "zo",
+)
 WANTED = ["household_id", "basket_id", "product_id", "quantity", "original", "paid", "coupon", "at"]
+OF_A_LINE = ["line", "product_id", "quantity", "original", "paid", "coupon"]
+SUBSCRIBED_PER_CENT = 55
 
 
 def prepare(folder: Path, *, today: date, customers: int | None = DEFAULT_CUSTOMERS) -> Path:
@@ -75,7 +99,9 @@ def _convert(folder: Path, today: date, customers: int | None) -> None:
 
 def _transactions(source: Path) -> pl.DataFrame:
     """One row per line, money in cents, in the source's order (which numbers the lines)."""
-    cents = {name: (pl.col(name) * 100).round().cast(pl.Int64) for name in ("sales_value", "retail_disc", "coupon_disc")}
+    cents = {
+        name: (pl.col(name) * 100).round().cast(pl.Int64) for name in ("sales_value", "retail_disc", "coupon_disc")
+    }
     matched = (pl.col("coupon_match_disc") * 100).round().cast(pl.Int64)
     priced = pl.read_parquet(source / "transactions.parquet").with_columns(
         original=cents["sales_value"] + cents["retail_disc"] + matched,
@@ -110,7 +136,9 @@ def _part(rows: pl.DataFrame, customers: int | None) -> pl.DataFrame:
 def _codes(source: Path, rows: pl.DataFrame, shift: timedelta) -> dict[int, list[str]]:
     """Coupon codes by basket: a redemption belongs to the household's basket with a coupon on that day."""
     redeemed = pl.read_parquet(source / "coupon_redemptions.parquet").select(
-        "household_id", code=pl.col("coupon_upc").cast(pl.String), day=(pl.col("redemption_date") + pl.lit(shift)).dt.date()
+        "household_id",
+        code=pl.col("coupon_upc").cast(pl.String),
+        day=(pl.col("redemption_date") + pl.lit(shift)).dt.date(),
     )
     baskets = (
         rows.filter(pl.col("coupon") > 0)
@@ -139,10 +167,10 @@ def _title(row: dict[str, Any]) -> str:
 
 
 def _orders(rows: pl.DataFrame, codes: dict[int, list[str]]) -> Iterator[dict[str, Any]]:
-    columns = [pl.col(name) for name in ("line", "product_id", "quantity", "original", "paid", "coupon")]
-    baskets = rows.group_by("basket_id", "household_id", "at", maintain_order=True).agg(columns).sort("at", "basket_id")
+    whole = rows.group_by("basket_id", "household_id", "at", maintain_order=True).agg(pl.col(OF_A_LINE))
+    baskets = whole.sort("at", "basket_id")
     for basket in baskets.iter_rows(named=True):
-        every = zip(*(basket[name] for name in ("line", "product_id", "quantity", "original", "paid", "coupon")), strict=True)
+        every = zip(*(basket[name] for name in OF_A_LINE), strict=True)
         lines, off = [], 0
         for line, product, quantity, original, paid, coupon in every:
             if quantity:
@@ -236,7 +264,7 @@ def _customer_lines(orders: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             "lastName": last,
             "defaultEmailAddress": {
                 "emailAddress": f"{first}.{last}.{number}@customers.example".lower(),
-                "marketingState": "SUBSCRIBED" if _hash(number, "consent") % 100 < 55 else "NOT_SUBSCRIBED",  # noqa: PLR2004  (55 %)
+                "marketingState": _consent(number),
             },
             "state": "ENABLED",
             "tags": [],
@@ -252,8 +280,12 @@ def _hash(number: int, purpose: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"{purpose}:{number}".encode(), digest_size=8).digest(), "big")
 
 
+def _consent(number: int) -> str:
+    return "SUBSCRIBED" if _hash(number, "consent") % 100 < SUBSCRIBED_PER_CENT else "NOT_SUBSCRIBED"
+
+
 def _name(number: int) -> tuple[str, str]:
-    dice, names = _hash(number, "name"), FIRST.split()
+    dice, names = _hash(number, "name"), FIRST
     last = "".join(SYLLABLES[(dice >> shift) % len(SYLLABLES)] for shift in (8, 16, 24))
     return names[dice % len(names)], last.capitalize() + "n"
 

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from integrations.devshop.faults import Fault, WebhookFault
 from integrations.devshop.outbox import summary
+from integrations.devshop.rows import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 Action = dict[str, Any]
 
 
-def _place(shop: DevShop, body: Action) -> Any:  # noqa: ANN401  (a row)
+def _place(shop: DevShop, body: Action) -> Value:
     items = [(int(item["variant"]), int(item.get("quantity", 1))) for item in body.pop("items")]
     return shop.place_order(body.pop("customer", None), items, **body)
 
 
-def _refund(shop: DevShop, body: Action) -> Any:  # noqa: ANN401  (a row)
+def _refund(shop: DevShop, body: Action) -> Value:
     lines = [(int(line["line"]), int(line["quantity"])) for line in body.pop("lines", ())]
     return shop.refund_order(body.pop("order"), lines=lines, **body)
 

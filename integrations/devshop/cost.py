@@ -22,6 +22,7 @@ from graphql import (
     is_leaf_type,
 )
 
+from integrations.devshop.rows import Value
 from integrations.devshop.schema import is_connection
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Price:
                 total += self._field(kind, node, _answered(data, node), asked=data is None)
         return total
 
-    def _mutation(self, parent: Any, node: FieldNode, data: Any) -> int:  # noqa: ANN401  (schema type, JSON)
+    def _mutation(self, parent: Value, node: FieldNode, data: Value) -> int:
         payload = get_named_type(parent.fields[node.name.value].type)
         total = 10
         if node.selection_set is None or not isinstance(payload, GraphQLObjectType):
@@ -111,7 +112,7 @@ class Price:
             total += self._children(child.selection_set, inner, _sample(_answered(data, child)), asked=data is None)
         return total
 
-    def _fields(self, selections: SelectionSetNode | None, kind: Any) -> Iterator[tuple[Any, FieldNode]]:  # noqa: ANN401
+    def _fields(self, selections: SelectionSetNode | None, kind: Value) -> Iterator[tuple[Any, FieldNode]]:
         for node in selections.selections if selections else ():
             if isinstance(node, FieldNode):
                 yield kind, node
@@ -121,7 +122,7 @@ class Price:
             narrowed = self.schema.type_map[condition.name.value] if condition else kind
             yield from self._fields(inner.selection_set, narrowed)  # type: ignore[union-attr]  # as above
 
-    def _field(self, parent: Any, node: FieldNode, data: Any, *, asked: bool) -> int:  # noqa: ANN401
+    def _field(self, parent: Value, node: FieldNode, data: Value, *, asked: bool) -> int:
         name = node.name.value
         if node.selection_set is None or name.startswith("__"):
             return 10 if name.endswith("Count") and parent.name == "Query" else 0
@@ -136,13 +137,13 @@ class Price:
             return 1
         return 1 + self._children(node.selection_set, kind, _sample(data), asked=asked)
 
-    def _children(self, selections: SelectionSetNode | None, kind: Any, data: Any, *, asked: bool) -> int:  # noqa: ANN401
+    def _children(self, selections: SelectionSetNode | None, kind: Value, data: Value, *, asked: bool) -> int:
         return sum(
             self._field(inner, child, _answered(data, child), asked=asked)
             for inner, child in self._fields(selections, kind)
         )
 
-    def _connection(self, node: FieldNode, kind: Any, data: Any, *, asked: bool) -> int:  # noqa: ANN401
+    def _connection(self, node: FieldNode, kind: Value, data: Value, *, asked: bool) -> int:
         total = 2
         for _inner, child in self._fields(node.selection_set, kind):
             if child.name.value not in ("nodes", "edges"):
@@ -157,11 +158,13 @@ class Price:
                 total += math.ceil(rows_factor(count) * (1 + sum(costs) / len(costs)))
         return total
 
-    def _edge(self, child: FieldNode, item: Any, rows: Any, *, asked: bool) -> int:  # noqa: ANN401
+    def _edge(self, child: FieldNode, item: Value, rows: Value, *, asked: bool) -> int:
         for kind, node in self._fields(child.selection_set, item):
             if node.name.value == "node":
                 row = _answered(_sample(rows), node)
-                return 1 + self._children(node.selection_set, get_named_type(kind.fields["node"].type), row, asked=asked)
+                return 1 + self._children(
+                    node.selection_set, get_named_type(kind.fields["node"].type), row, asked=asked
+                )
         return 1
 
     def _page_size(self, node: FieldNode) -> int:
@@ -176,13 +179,13 @@ class Price:
         return 1
 
 
-def _answered(data: Any, node: FieldNode) -> Any:  # noqa: ANN401  (JSON)
+def _answered(data: Value, node: FieldNode) -> Value:
     if not isinstance(data, dict):
         return None
     return data.get(node.alias.value if node.alias else node.name.value)
 
 
-def _sample(data: Any) -> Any:  # noqa: ANN401  (JSON)
+def _sample(data: Value) -> Value:
     if isinstance(data, list):
         return data[0] if data else None
     return data

@@ -13,6 +13,7 @@ from graphql import (
     GraphQLSyntaxError,
     OperationDefinitionNode,
     execute_sync,
+    get_named_type,
     get_operation_ast,
     parse,
 )
@@ -24,11 +25,10 @@ from integrations.devshop.paging import Connection
 from integrations.devshop.readers import READERS, TYPE_NAMES, page_of
 from integrations.devshop.refusals import syntax_problem, validation_problems, variable_problems
 from integrations.devshop.roots import ROOTS
-from integrations.devshop.schema import AdminSchema, admin_schema, blank
+from integrations.devshop.rows import Value
+from integrations.devshop.schema import AdminSchema, admin_schema, blank, is_connection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from integrations.devshop.shop import Call
 
 Answer = dict[str, Any]
@@ -64,7 +64,7 @@ def answer(call: Call, request: Request) -> Answer:
     if problems_of_values:
         return {"errors": problems_of_values}
     call.operation = operation.name.value if operation.name else ""
-    return _charged(schema, call, document, operation, request.variables, variables)
+    return _charged(call, _Prepared(document, operation, request.variables, variables))
 
 
 def _coerced(
@@ -78,17 +78,20 @@ def _coerced(
     return [], dict(coerced.coerced)
 
 
-def _charged(
-    schema: AdminSchema,
-    call: Call,
-    document: DocumentNode,
-    operation: OperationDefinitionNode,
-    raw: dict[str, Any],
-    variables: Mapping[str, Any],
-) -> Answer:
-    bucket = call.shop.bucket
-    price = Price(schema.graphql, document, dict(variables))
-    requested = price.requested(operation)
+@dataclass(frozen=True)
+class _Prepared:
+    """A document that passed every check, with its variables as sent and as coerced."""
+
+    document: DocumentNode
+    operation: OperationDefinitionNode
+    sent: dict[str, Any]
+    coerced: dict[str, Any]
+
+
+def _charged(call: Call, ready: _Prepared) -> Answer:
+    schema, bucket = admin_schema().graphql, call.shop.bucket
+    price = Price(schema, ready.document, ready.coerced)
+    requested = price.requested(ready.operation)
     if requested > MAX_SINGLE:
         message = f"Query cost is {requested}, which exceeds the single query max cost limit ({MAX_SINGLE})."
         extensions = {"code": "MAX_COST_EXCEEDED", "cost": requested, "maxCost": MAX_SINGLE}
@@ -100,15 +103,15 @@ def _charged(
             "extensions": {"cost": cost},
         }
     result = execute_sync(
-        schema.graphql,
-        document,
+        schema,
+        ready.document,
         context_value=call,
-        variable_values=raw,
-        operation_name=operation.name.value if operation.name else None,
+        variable_values=ready.sent,
+        operation_name=call.operation or None,
         field_resolver=resolve,
         type_resolver=type_name,
     )
-    actual = min(requested, price.actual(operation, result.data))
+    actual = min(requested, price.actual(ready.operation, result.data))
     bucket.give_back(requested - actual)
     body: Answer = {"data": result.data, "extensions": {"cost": _cost(call, requested, actual)}}
     if result.errors:
@@ -135,7 +138,7 @@ def _formatted(error: GraphQLError) -> dict[str, Any]:
     return out
 
 
-def resolve(source: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+def resolve(source: Value, info: GraphQLResolveInfo[Any], **args: Value) -> Value:
     """Every field of every type comes through here."""
     call: Call = info.context
     parent = info.parent_type
@@ -144,7 +147,7 @@ def resolve(source: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
         raise denied(info.field_name, text)
     if source is None and parent.name in ("QueryRoot", "Mutation"):
         return _root(call, info, args)
-    return read(source, parent.name, info.field_name, call, args, info.return_type)
+    return read(source, parent.name, info.field_name, _Asked(call, args, info.return_type))
 
 
 def denied(name: str, text: str) -> GraphQLError:
@@ -153,7 +156,7 @@ def denied(name: str, text: str) -> GraphQLError:
     return GraphQLError(message, extensions=extensions)
 
 
-def _root(call: Call, info: GraphQLResolveInfo, args: dict[str, Any]) -> Any:
+def _root(call: Call, info: GraphQLResolveInfo[Any], args: dict[str, Any]) -> Value:
     table = MUTATIONS if info.parent_type.name == "Mutation" else ROOTS
     handler = table.get(info.field_name)
     if handler is None:
@@ -164,22 +167,29 @@ def _root(call: Call, info: GraphQLResolveInfo, args: dict[str, Any]) -> Any:
     return handler(call, args)
 
 
-def read(source: Any, kind: str, name: str, call: Call, args: dict[str, Any], declared: Any) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    call: Call
+    args: dict[str, Any]
+    declared: Value
+
+
+def read(source: Value, kind: str, name: str, asked: _Asked) -> Value:
     if isinstance(source, dict):
         found = source.get(name)
     elif isinstance(source, Connection):
         found = page_of(source).get(name)
     else:
         reader = READERS.get(kind, {}).get(name)
-        found = None if reader is None else reader(source, call, args)
+        found = None if reader is None else reader(source, asked.call, asked.args)
     if found is None:
-        found = blank(declared)
-        if found == {} and kind.endswith("Connection") is False and str(declared).rstrip("!").endswith("Connection"):
+        found = blank(asked.declared)
+        if found == {} and is_connection(get_named_type(asked.declared)):
             return Connection([], [], has_next=False, has_previous=False, total=0)
     return found
 
 
-def type_name(value: Any, _info: GraphQLResolveInfo, _abstract: Any) -> str:
+def type_name(value: Value, _info: GraphQLResolveInfo[Any], _abstract: Value) -> str:
     if isinstance(value, dict):
         return str(value["__typename"])
     return TYPE_NAMES[type(value)]

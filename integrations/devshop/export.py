@@ -10,12 +10,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from graphql import GraphQLError, GraphQLNonNull, OperationDefinitionNode, get_named_type, is_abstract_type, is_leaf_type
+from graphql import (
+    GraphQLError,
+    GraphQLNonNull,
+    OperationDefinitionNode,
+    get_named_type,
+    is_abstract_type,
+    is_leaf_type,
+)
 from graphql.execution.values import get_argument_values
 
 from integrations.devshop.bulk import fields_of
 from integrations.devshop.readers import READERS, TYPE_NAMES, visible
 from integrations.devshop.roots import found_rows
+from integrations.devshop.rows import Value
 from integrations.devshop.schema import admin_schema, blank, entity_type, is_connection
 
 if TYPE_CHECKING:
@@ -35,7 +43,7 @@ class Plan:
     fields: tuple[tuple[str, Getter], ...]
     children: tuple[tuple[Getter, Plan], ...] = ()
 
-    def own(self, row: Any) -> dict[str, Any]:  # noqa: ANN401  (a row of any kind)
+    def own(self, row: Value) -> dict[str, Any]:
         return {key: get(row) for key, get in self.fields}
 
 
@@ -65,7 +73,7 @@ class Compiler:
                 found.append((rows, self.nodes(node, query.fields[node.name.value].type)))
         return found
 
-    def nodes(self, node: FieldNode, declared: Any) -> Plan:  # noqa: ANN401  (a connection type)
+    def nodes(self, node: FieldNode, declared: Value) -> Plan:
         item = entity_type(declared)
         for edges in fields_of(self.document, node.selection_set):
             for inner in fields_of(self.document, edges.selection_set) if edges.name.value == "edges" else ():
@@ -73,14 +81,14 @@ class Compiler:
                     return self.plan(inner.selection_set, item)
         return Plan(item.name, ())
 
-    def plan(self, selections: SelectionSetNode | None, kind: Any) -> Plan:  # noqa: ANN401  (a type of the schema)
+    def plan(self, selections: SelectionSetNode | None, kind: Value) -> Plan:
         fields: list[tuple[str, Getter]] = []
         children: list[tuple[Getter, Plan]] = []
         for node in fields_of(self.document, selections):
             name = node.name.value
             key = node.alias.value if node.alias else name
             if name == "__typename":
-                fields.append((key, lambda row, own=kind.name: row["__typename"] if isinstance(row, dict) else own))
+                fields.append((key, _constant(kind.name)))
             elif name in getattr(kind, "fields", {}):
                 self._allowed(kind, name)
                 if is_connection(get_named_type(kind.fields[name].type)):
@@ -89,12 +97,12 @@ class Compiler:
                     fields.append((key, self._field(kind, node)))
         return Plan(kind.name, tuple(fields), tuple(children))
 
-    def _allowed(self, kind: Any, name: str) -> None:  # noqa: ANN401  (a type of the schema)
+    def _allowed(self, kind: Value, name: str) -> None:
         needed, _text = admin_schema().required(kind, name)
         if not self.call.allows(needed):
             raise AccessDenied(name)
 
-    def _field(self, kind: Any, node: FieldNode) -> Getter:  # noqa: ANN401  (a type of the schema)
+    def _field(self, kind: Value, node: FieldNode) -> Getter:
         declared = kind.fields[node.name.value].type
         get = self._getter(kind, node)
         named = get_named_type(declared)
@@ -102,7 +110,7 @@ class Compiler:
             return _or_blank(get, declared)
         inner = self._object(node.selection_set, named)
 
-        def nested(row: Any) -> Any:  # noqa: ANN401  (JSON)
+        def nested(row: Value) -> Value:
             value = get(row)
             if isinstance(value, list):
                 return [inner(each) for each in value]
@@ -112,12 +120,12 @@ class Compiler:
 
         return nested
 
-    def _object(self, selections: SelectionSetNode | None, kind: Any) -> Getter:  # noqa: ANN401  (a type of the schema)
+    def _object(self, selections: SelectionSetNode | None, kind: Value) -> Getter:
         if not is_abstract_type(kind):
             return self.plan(selections, kind).own
         plans: dict[str, Getter] = {}
 
-        def by_actual_type(value: Any) -> Any:  # noqa: ANN401  (JSON)
+        def by_actual_type(value: Value) -> Value:
             name = value["__typename"] if isinstance(value, dict) else TYPE_NAMES[type(value)]
             if name not in plans:
                 plans[name] = self.plan(selections, admin_schema().graphql.type_map[name]).own
@@ -125,7 +133,7 @@ class Compiler:
 
         return by_actual_type
 
-    def _getter(self, kind: Any, node: FieldNode) -> Getter:  # noqa: ANN401  (a type of the schema)
+    def _getter(self, kind: Value, node: FieldNode) -> Getter:
         name, call = node.name.value, self.call
         if kind.name not in READERS:
             return lambda row: row.get(name) if isinstance(row, dict) else getattr(row, name, None)
@@ -140,19 +148,21 @@ class Compiler:
         known: dict[tuple[str, str], Getter] = {
             ("Order", "lineItems"): lambda row: row.lines,
             ("Product", "variants"): lambda row: row.variants,
-            ("Customer", "orders"): lambda row: [
-                each for each in call.shop.orders_of(row.id) if visible(each, call)
-            ],
+            ("Customer", "orders"): lambda row: [each for each in call.shop.orders_of(row.id) if visible(each, call)],
         }
         return known.get((kind, name), lambda _row: ())
 
 
-def _or_blank(get: Getter, declared: Any) -> Getter:  # noqa: ANN401  (a type of the schema)
+def _constant(value: str) -> Getter:
+    return lambda _row: value
+
+
+def _or_blank(get: Getter, declared: Value) -> Getter:
     if not isinstance(declared, GraphQLNonNull):
         return get
     instead = blank(declared)
 
-    def filled(row: Any) -> Any:  # noqa: ANN401  (JSON)
+    def filled(row: Value) -> Value:
         value = get(row)
         return instead if value is None else value
 
@@ -160,7 +170,7 @@ def _or_blank(get: Getter, declared: Any) -> Getter:  # noqa: ANN401  (a type of
 
 
 def encode(value: dict[str, Any]) -> bytes:
-    """One JSONL line; the platform writes `/` as `\\/`, so a reader that matches text instead of parsing fails."""
+    r"""One JSONL line; the platform writes `/` as `\/`, so a reader that matches text instead of parsing fails."""
     return orjson.dumps(value).replace(b"/", b"\\/") + b"\n"
 
 
@@ -172,7 +182,7 @@ def lines(rows: list[Any], plan: Plan) -> Iterator[tuple[bytes, bool]]:
             yield from _below(row, plan)
 
 
-def _below(row: Any, plan: Plan) -> Iterator[tuple[bytes, bool]]:  # noqa: ANN401  (a row of any kind)
+def _below(row: Value, plan: Plan) -> Iterator[tuple[bytes, bool]]:
     parent = f"gid://shopify/{plan.kind}/{row.id}"
     for rows_of, child in plan.children:
         for each in rows_of(row):
@@ -185,5 +195,3 @@ def _below(row: Any, plan: Plan) -> Iterator[tuple[bytes, bool]]:  # noqa: ANN40
 
 def error_entry(error: GraphQLError) -> dict[str, Any]:
     return {"message": error.message, "extensions": error.extensions or {}, "path": error.path}
-
-

@@ -6,7 +6,9 @@ import asyncio
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from integrations.devshop.rows import Value
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -121,7 +123,7 @@ async def _read(receive: Receive) -> tuple[bytes, Receive]:
     return whole, replay
 
 
-def _transport(send: Send) -> Any:  # noqa: ANN401  (uvicorn's transport; ASGI has no word for dropping a connection)
+def _transport(send: Send) -> Value:
     return send.__self__.transport  # type: ignore[attr-defined]  # as above
 
 

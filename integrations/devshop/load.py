@@ -18,6 +18,7 @@ from integrations.devshop.rows import (
     Order,
     Product,
     Refund,
+    Value,
     Variant,
     gid_number,
     money,
@@ -126,7 +127,7 @@ class RawProductLine(Struct, rename="camel"):
     tags: list[str] = []
     created_at: str = ""
     updated_at: str = ""
-    published_at: str | None | msgspec.UnsetType = msgspec.UNSET
+    published_at: str | msgspec.UnsetType | None = msgspec.UNSET
     sku: str | None = None
     barcode: str | None = None
     price: str = "0.0"
@@ -172,8 +173,7 @@ def _find(folder: Path, name: str) -> Path:
 
 def _rows(path: Path, kind: type[Any]) -> Iterator[Any]:
     decoder = msgspec.json.Decoder(kind)
-    opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    with opened as lines:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
         for line in lines:
             if not line.isspace():
                 yield decoder.decode(line)
@@ -277,10 +277,10 @@ def _add_orders(data: Data, rows: Iterator[RawOrderLine]) -> None:
                 lines = early.setdefault(raw.parent, [])
             lines.append(_line(raw, scaled))
     if early:
-        raise ValueError(f"{len(early)} orders named by line items are not in the file, the first is {next(iter(early))}")
+        raise ValueError(f"{len(early)} orders that line items name are missing, the first is {next(iter(early))}")
 
 
-def _order(raw: RawOrderLine, scaled: Any) -> Order:  # noqa: ANN401  (a memoised converter, local to the caller)
+def _order(raw: RawOrderLine, scaled: Value) -> Order:
     number = gid_number(raw.id)
     total = scaled(raw.total_price_set)
     created = normal_instant(raw.created_at)
@@ -318,7 +318,7 @@ def _order(raw: RawOrderLine, scaled: Any) -> Order:  # noqa: ANN401  (a memoise
     )
 
 
-def _line(raw: RawOrderLine, scaled: Any) -> Line:  # noqa: ANN401  (a memoised converter, local to the caller)
+def _line(raw: RawOrderLine, scaled: Value) -> Line:
     original = scaled(raw.original_total_set or raw.discounted_total_set)
     return Line(
         id=gid_number(raw.id),

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from integrations.devshop import payloads
-from integrations.devshop.rows import Customer, Line, Order, Product, Refund, RefundLine, Variant, gid, money
+from integrations.devshop.rows import Customer, Line, Order, Product, Refund, RefundLine, Value, Variant, gid, money
 from integrations.devshop.signing import session_token
 from integrations.devshop.tags import set_tags, split_tags
 
@@ -38,7 +38,7 @@ class DevShop:
 
     # customers
 
-    def create_customer(self, **fields: Any) -> Customer:
+    def create_customer(self, **fields: Value) -> Customer:
         """`fields` are those of `rows.Customer`, without id and times."""
         with self.state.lock:
             now = self.state.now_text()
@@ -48,7 +48,7 @@ class DevShop:
             self._customer_event("customers/create", made)
             return made
 
-    def update_customer(self, number: int, **fields: Any) -> Customer:
+    def update_customer(self, number: int, **fields: Value) -> Customer:
         with self.state.lock:
             row = self.state.data.customers[number]
             for name, value in fields.items():
@@ -61,7 +61,7 @@ class DevShop:
     def delete_customer(self, number: int) -> None:
         with self.state.lock:
             if self.state.orders_of(number):
-                raise ValueError("Customer can’t be deleted because they have associated orders")
+                raise ValueError("Customer can\u2019t be deleted because they have associated orders")
             del self.state.data.customers[number]
             self.state.touched("customers")
             self.state.announce("customers/delete", {"id": number, "admin_graphql_api_id": gid("Customer", number)})
@@ -182,7 +182,7 @@ class DevShop:
         if owner is not None:
             self._customer_event("customers/update", owner)
 
-    def update_order(self, number: int, **fields: Any) -> Order:
+    def update_order(self, number: int, **fields: Value) -> Order:
         """`fields` are those of `rows.Order`."""
         with self.state.lock:
             order = self.state.data.orders[number]
@@ -255,7 +255,7 @@ class DevShop:
 
     # products
 
-    def create_product(self, title: str, price: Decimal | str, **fields: Any) -> Product:
+    def create_product(self, title: str, price: Decimal | str, **fields: Value) -> Product:
         with self.state.lock:
             now, number = self.state.now_text(), self.state.next_id()
             made = Product(
@@ -276,7 +276,7 @@ class DevShop:
             self._product_event("products/create", made)
             return made
 
-    def update_product(self, number: int, **fields: Any) -> Product:
+    def update_product(self, number: int, **fields: Value) -> Product:
         with self.state.lock:
             row = self.state.data.products[number]
             for name, value in fields.items():

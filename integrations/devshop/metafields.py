@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from integrations.devshop.rows import Metafield
+from integrations.devshop.rows import Metafield, Value
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 INTEGER = re.compile(r"-?\d+")
@@ -77,7 +77,7 @@ class Metafields:
         return known
 
     @staticmethod
-    def json_value(row: Metafield) -> Any:  # noqa: ANN401  (any JSON value)
+    def json_value(row: Metafield) -> Value:
         return orjson.loads(row.value) if row.type.startswith(JSON_TYPES) else row.value
 
     @staticmethod

@@ -25,8 +25,8 @@ def metafields_set(call: Call, args: dict[str, Any]) -> Payload:
     entries = args["metafields"]
     if len(entries) > MOST_METAFIELDS:
         message = f"Exceeded the maximum metafields input limit of {MOST_METAFIELDS}."
-        fault = {"field": ["metafields"], "message": message, "code": "LESS_THAN_OR_EQUAL_TO", "elementIndex": None}
-        return {"metafields": [], "userErrors": [fault]}
+        too_many = {"field": ["metafields"], "message": message, "code": "LESS_THAN_OR_EQUAL_TO", "elementIndex": None}
+        return {"metafields": [], "userErrors": [too_many]}
     faults = [fault for index, entry in enumerate(entries) if (fault := _metafield_fault(call, entry, index))]
     if faults:
         return {"metafields": [], "userErrors": faults}
@@ -104,14 +104,13 @@ def webhook_create(call: Call, args: dict[str, Any]) -> Payload:
         "uri": uri,
         "callbackUrl": uri,
         "format": same[2],
-        "filter": given.get("filter") or "",
+        "filter": given.get("filter"),
         "includeFields": given.get("includeFields") or [],
         "name": given.get("name"),
         "apiVersion": {"handle": "2026-10", "displayName": "2026-10", "supported": True},
         "createdAt": now,
         "updatedAt": now,
     }
-    subscription["filter"] = given.get("filter")
     call.shop.subscriptions[number] = subscription
     return {"webhookSubscription": subscription, "userErrors": []}
 

@@ -96,7 +96,13 @@ def _exchange(shop: ShopState, form: Mapping[str, str], *, expiring: bool) -> di
             shop.app.secret,
             algorithms=["HS256"],
             audience=shop.app.client_id,
-            options={"require": ["exp", "nbf", "iss", "dest"], "verify_exp": False, "verify_nbf": False, "verify_iat": False},
+            # The times are checked below, by the shop's own clock.
+            options={
+                "require": ["exp", "nbf", "iss", "dest"],
+                "verify_exp": False,
+                "verify_nbf": False,
+                "verify_iat": False,
+            },
         )
     except jwt.InvalidTokenError as wrong:
         raise Refused("invalid_subject_token", f"The id_token was refused: {wrong}") from wrong
@@ -155,7 +161,8 @@ def _new_token(shop: ShopState, scopes: frozenset[str], lasts: timedelta | None,
 
 def _stated(scopes: tuple[str, ...]) -> str:
     """The platform leaves out what a write scope implies."""
-    return ",".join(sorted(each for each in scopes if each.replace("read_", "write_", 1) not in scopes or "write_" in each))
+    implied = {"read_" + each.removeprefix("write_") for each in scopes if each.startswith("write_")}
+    return ",".join(sorted(set(scopes) - implied))
 
 
 def holder(shop: ShopState, value: str | None) -> Token | None:

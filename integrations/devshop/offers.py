@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from graphql import GraphQLError
 
 from integrations.devshop.paging import Connection, paginate
-from integrations.devshop.rows import gid, gid_number, parse_instant
+from integrations.devshop.rows import Value, gid, gid_number, parse_instant
 
 if TYPE_CHECKING:
     from integrations.devshop.shop import Call
@@ -69,8 +69,10 @@ def _faults(call: Call, given: dict[str, Any]) -> list[dict[str, Any]]:
     if percentage is not None and not 0 <= percentage <= 1:
         where = (INPUT, "customerGets", "value", "percentage")
         faults.append(_error("Value must be between 0.0 and 1.0", "VALUE_OUTSIDE_RANGE", *where))
-    if given.get("endsAt") and given.get("startsAt") and parse_instant(given["endsAt"]) <= parse_instant(
-        given["startsAt"]
+    if (
+        given.get("endsAt")
+        and given.get("startsAt")
+        and parse_instant(given["endsAt"]) <= parse_instant(given["startsAt"])
     ):
         faults.append(_error("Ends at needs to be after starts_at", "INVALID", INPUT, "endsAt"))
     return faults
@@ -148,7 +150,7 @@ def _import_codes(call: Call, node: dict[str, Any], batch: dict[str, Any], codes
     batch.update(done=True, importedCount=len(rows) - failed, failedCount=failed)
 
 
-def set_status(status: str) -> Any:  # noqa: ANN401  (a handler)
+def set_status(status: str) -> Value:
     def handler(call: Call, args: dict[str, Any]) -> Payload:
         node = call.shop.discounts.get(gid_number(args["id"]))
         if node is None:

@@ -22,15 +22,15 @@ PROXY_TIMEOUT = httpx.Timeout(10.0)
 PROXY_PATH = "/apps/rebloom"
 NOT_FORWARDED = {"host", "cookie", "content-length", "connection", "accept-encoding"}
 NOT_RETURNED = {"set-cookie", "content-length", "content-encoding", "transfer-encoding", "connection"}
-STYLE = """body{font:16px/1.5 system-ui;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#202223;background:#f6f6f7}
+STYLE = """body{font:16px/1.5 system-ui;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#202223}
 main{background:#fff;border:1px solid #d9dcde;border-radius:12px;padding:1.5rem}dt{color:#6d7175}dd{margin:0 0 .5rem}
 iframe{width:100%;height:75vh;border:1px solid #d9dcde;border-radius:8px}a{color:#2c6ecb}"""
 
 
 def _page(title: str, body: str) -> HTMLResponse:
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-    return HTMLResponse(f'<!doctype html><html lang="en"><head>{head}<style>{STYLE}</style></head>'
-                        f"<body><h1>{escape(title)}</h1><main>{body}</main></body></html>")
+    top = f'<!doctype html><html lang="en"><head>{head}<style>{STYLE}</style></head>'
+    return HTMLResponse(f"{top}<body><h1>{escape(title)}</h1><main>{body}</main></body></html>")
 
 
 async def front(request: Request) -> Response:

@@ -92,9 +92,7 @@ def paginate(
     return Connection(page, [key(row) for row in page], more_after, more_before, len(rows))
 
 
-def _window(
-    rows: Sequence[Any], args: dict[str, Any], key: Callable[[Any], Key], *, reverse: bool
-) -> tuple[int, int]:
+def _window(rows: Sequence[Any], args: dict[str, Any], key: Callable[[Any], Key], *, reverse: bool) -> tuple[int, int]:
     after, before = args.get("after"), args.get("before")
     if reverse:
         after, before = before, after

@@ -88,7 +88,9 @@ def order(row: Order, shop: ShopState) -> dict[str, Any]:
         "total_tax": price(row.tax),
         "total_shipping_price_set": _bag(row.shipping, shop.currency),
         "subtotal_price": price(sum(each.discounted_total for each in row.lines)),
-        "discount_codes": [{"code": each, "amount": price(row.discounts), "type": "fixed"} for each in row.discount_codes],
+        "discount_codes": [
+            {"code": each, "amount": price(row.discounts), "type": "fixed"} for each in row.discount_codes
+        ],
         "tags": ", ".join(row.tags),
         "source_name": row.source_name,
         "email": None if owner is None else owner.email,

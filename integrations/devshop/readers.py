@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from integrations.devshop.paging import Connection, paginate
@@ -18,6 +19,7 @@ from integrations.devshop.rows import (
     Product,
     Refund,
     RefundLine,
+    Value,
     Variant,
     amount_text,
     gid,
@@ -78,7 +80,7 @@ def visible(order: Order, call: Call) -> bool:
     return call.sees_all_orders or order.created_at >= call.orders_since
 
 
-def by_id(row: Any) -> tuple[int, int]:  # noqa: ANN401  (any kind of row)
+def by_id(row: Value) -> tuple[int, int]:
     return row.id, row.id
 
 
@@ -97,7 +99,7 @@ def email_address(customer: Customer, _call: Call, _args: dict[str, Any]) -> dic
 def phone_number(customer: Customer, _call: Call, _args: dict[str, Any]) -> dict[str, Any] | None:
     if customer.phone is None:
         return None
-    return {"phoneNumber": customer.phone, "smsMarketingConsent": {"state": customer.sms_state, "marketingState": customer.sms_state}}
+    return {"phoneNumber": customer.phone, "smsMarketingConsent": {"state": customer.sms_state}}
 
 
 def address(customer: Customer, _call: Call, _args: dict[str, Any]) -> dict[str, Any] | None:
@@ -162,7 +164,7 @@ def lines_of(order: Order, _call: Call, args: dict[str, Any]) -> Connection:
 
 
 def _ascending(lines: list[Line]) -> bool:
-    return all(left.id < right.id for left, right in zip(lines, lines[1:], strict=False))
+    return all(left.id < right.id for left, right in pairwise(lines))
 
 
 def _in_place(lines: list[Line], args: dict[str, Any]) -> Connection:
@@ -353,5 +355,5 @@ READERS: dict[str, dict[str, Reader]] = {
 }
 
 
-def horizon(now: Any) -> str:  # noqa: ANN401  (an aware datetime)
+def horizon(now: Value) -> str:
     return instant(now - ORDERS_VISIBLE_FOR)

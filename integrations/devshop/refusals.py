@@ -9,7 +9,6 @@ from graphql import (
     FieldNode,
     GraphQLError,
     GraphQLSyntaxError,
-    ListValueNode,
     OperationDefinitionNode,
     StringValueNode,
     TypeInfo,
@@ -20,6 +19,8 @@ from graphql import (
     visit,
 )
 from graphql.utilities import type_from_ast
+
+from integrations.devshop.rows import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,11 +50,13 @@ TRANSLATIONS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (
         re.compile(r"Field '(?P<nodeName>\w+)' of type '(?P<typeName>.*)' must have a selection of subfields"),
         "selectionMismatch",
-        "Field must have selections (field '{nodeName}' returns {typeName} but has no selections. "
-        "Did you mean '{nodeName} {{ ... }}'?)",
+        (
+            "Field must have selections (field '{nodeName}' returns {typeName} but has no selections. "
+            "Did you mean '{nodeName} {{ ... }}'?)"
+        ),
     ),
     (
-        re.compile(r"Field '(?P<nodeName>\w+)' must not have a selection since type '(?P<typeName>.*)' has no subfields"),
+        re.compile(r"Field '(?P<nodeName>\w+)' must not have a selection since type '(?P<typeName>.*)' has no"),
         "selectionMismatch",
         "Selections can't be made on scalars (field '{nodeName}' returns {typeName} but has selections)",
     ),
@@ -69,7 +72,8 @@ TRANSLATIONS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     ),
     (
         re.compile(
-            r"Variable '\$(?P<variableName>\w+)' of type '(?P<typeName>.*)' used in position expecting type '(?P<expected>.*)'"
+            r"Variable '\$(?P<variableName>\w+)' of type '(?P<typeName>.*)' used in position "
+            r"expecting type '(?P<expected>.*)'"
         ),
         "variableMismatch",
         "Type mismatch on variable ${variableName} ({typeName} / {expected})",
@@ -88,8 +92,7 @@ TRANSLATIONS: tuple[tuple[re.Pattern[str], str, str], ...] = (
 
 
 def syntax_problem(error: GraphQLSyntaxError) -> Problem:
-    spot = (error.locations or [None])[0]
-    at = f" at [{spot.line}, {spot.column}]" if spot else ""
+    at = next((f" at [{spot.line}, {spot.column}]" for spot in error.locations or ()), "")
     words = error.message.removeprefix("Syntax Error: ")
     found = "unexpected end of file" if "<EOF>" in words else words.rstrip(".")
     return {"message": f"syntax error, {found}{at}", "locations": _spots(error), "extensions": {"code": "PARSE_ERROR"}}
@@ -156,7 +159,7 @@ def _malformed_literals(schema: GraphQLSchema, document: DocumentNode) -> list[P
     info = TypeInfo(schema)
 
     class Ids(Visitor):
-        def enter_string_value(self, node: StringValueNode, *_rest: Any) -> None:
+        def enter_string_value(self, node: StringValueNode, *_rest: Value) -> None:
             expected = info.get_input_type()
             if expected is None or get_named_type(expected).name != "ID" or GLOBAL_ID.fullmatch(node.value):
                 return
@@ -164,9 +167,6 @@ def _malformed_literals(schema: GraphQLSchema, document: DocumentNode) -> list[P
             extensions = {"code": "argumentLiteralsIncompatible", "typeName": "CoercionError"}
             message = f"Invalid global id '{node.value}'"
             found.append({"message": message, "locations": where, "path": [], "extensions": extensions})
-
-        def enter_list_value(self, _node: ListValueNode, *_rest: Any) -> None:
-            return
 
     visit(document, TypeInfoVisitor(info, Ids()))
     return found
@@ -200,7 +200,7 @@ def _variable_name(message: str) -> str:
 
 
 def _invalid_variable(
-    operation: OperationDefinitionNode, name: str, value: Any, explanation: str, path: list[int] | None = None
+    operation: OperationDefinitionNode, name: str, value: Value, explanation: str, path: list[int] | None = None
 ) -> Problem:
     node = next((each for each in operation.variable_definitions or () if each.variable.name.value == name), None)
     spots = [{"line": node.loc.start_token.line, "column": node.loc.start_token.column}] if node and node.loc else []

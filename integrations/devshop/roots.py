@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 
 from integrations.devshop.paging import Connection, bad_request, paginate
 from integrations.devshop.readers import visible
-from integrations.devshop.rows import Order, gid, gid_number
+from integrations.devshop.rows import Order, Value, gid, gid_number
 from integrations.devshop.search import (
     FieldTest,
     Test,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 Handler = Callable[["Call", dict[str, Any]], Any]
 COUNT_CAP = 10_000
 
-DATES = {name: by_day(lambda row, attribute=name: getattr(row, attribute)) for name in ("created_at", "updated_at")}
+DATES = {name: by_day(attrgetter(name)) for name in ("created_at", "updated_at")}
 CUSTOMER_FIELDS: dict[str, FieldTest] = {
     **DATES,
     "id": by_number(lambda row: row.id),
@@ -118,7 +119,7 @@ def found_rows(call: Call, collection: str, args: dict[str, Any]) -> tuple[list[
     sort = args.get("sortKey") or "ID"
     value = SORTS[collection].get(sort)
 
-    def key(row: Any) -> tuple[Any, int]:
+    def key(row: Value) -> tuple[Any, int]:
         return (row.id if value is None else value(row)), row.id
 
     rows = call.shop.sorted_rows(collection, sort if value else "ID", key)
@@ -162,7 +163,7 @@ def customers_count(call: Call, args: dict[str, Any]) -> dict[str, Any]:
     return {"count": found, "precision": "EXACT"}
 
 
-def entity(call: Call, text: str) -> Any:
+def entity(call: Call, text: str) -> Value:
     """The row of a GID, None when there is none; raises RESOURCE_NOT_FOUND for a kind the shop does not have."""
     kind, number = text.split("/")[3], gid_number(text.partition("?")[0])
     rows: dict[str, Any] = {
@@ -183,7 +184,7 @@ def entity(call: Call, text: str) -> Any:
 
 
 def by_gid(kind: str) -> Handler:
-    def handler(call: Call, args: dict[str, Any]) -> Any:
+    def handler(call: Call, args: dict[str, Any]) -> Value:
         if args["id"].split("/")[3] != kind:
             raise GraphQLError(f"Invalid id: {args['id']}", extensions={"code": "RESOURCE_NOT_FOUND"})
         return entity(call, args["id"])
@@ -250,19 +251,19 @@ def bulk_operations(call: Call, args: dict[str, Any]) -> Connection:
     return paginate(rows, args, lambda row: (gid_number(row["id"]), gid_number(row["id"])))
 
 
-def segment(call: Call, args: dict[str, Any]) -> Any:
+def segment(call: Call, args: dict[str, Any]) -> Value:
     found = by_gid("Segment")(call, args)
     if found is None:
         raise GraphQLError("Segment does not exist", extensions={"code": "NOT_FOUND"})
     return found
 
 
-def current_bulk(call: Call, args: dict[str, Any]) -> Any:
+def current_bulk(call: Call, args: dict[str, Any]) -> Value:
     kind = args.get("type") or "QUERY"
     return next((row for _n, row in sorted(call.shop.bulk.items(), reverse=True) if row["type"] == kind), None)
 
 
-def discount_by_code(call: Call, args: dict[str, Any]) -> Any:
+def discount_by_code(call: Call, args: dict[str, Any]) -> Value:
     wanted = args["code"].casefold()
     return next((row for row in call.shop.discounts.values() if wanted in row["folded"]), None)
 

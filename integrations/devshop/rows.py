@@ -9,9 +9,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
+from typing import Any, TypeAlias
 
 from msgspec import Struct, field
 
+# A row of any kind, a JSON value, or a type of the platform's schema: what one table of readers has to pass through.
+Value: TypeAlias = Any
 UNIT = 10_000
 
 

@@ -22,6 +22,8 @@ from graphql import (
     is_leaf_type,
 )
 
+from integrations.devshop.rows import Value
+
 if TYPE_CHECKING:
     from graphql import GraphQLOutputType
 
@@ -70,15 +72,15 @@ def admin_schema(path: Path = SCHEMA_FILE) -> AdminSchema:
         return AdminSchema(msgspec.json.decode(packed.read()))
 
 
-def entity_type(declared: GraphQLOutputType) -> Any:  # noqa: ANN401  (any named type of the schema)
+def entity_type(declared: GraphQLOutputType) -> Value:
     """The named type a field leads to; for a connection, that of its nodes."""
     named = get_named_type(declared)
     if is_connection(named):
-        return get_named_type(named.fields["nodes"].type)
+        return get_named_type(named.fields["nodes"].type)  # type: ignore[attr-defined]  # is_connection has looked
     return named
 
 
-def is_connection(named: Any) -> bool:  # noqa: ANN401  (any named type of the schema)
+def is_connection(named: Value) -> bool:
     return isinstance(named, GraphQLObjectType) and named.name.endswith("Connection") and "nodes" in named.fields
 
 
@@ -98,7 +100,7 @@ ZEROES: dict[str, Any] = {
 }
 
 
-def blank(declared: GraphQLOutputType) -> Any:  # noqa: ANN401  (a value of whatever type is asked for)
+def blank(declared: GraphQLOutputType) -> Value:
     """What a field the dev shop keeps nothing for answers: null where it may, else the emptiest value of its type."""
     if not isinstance(declared, GraphQLNonNull):
         return None

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from integrations.devshop.rows import Value
+
 Test = Callable[[Any], bool]
 FieldTest = Callable[[str, str], Test]  # (comparator, value) -> test of a row
 TOKEN = re.compile(
@@ -24,7 +26,7 @@ class Search:
     warnings: list[dict[str, str]] = field(default_factory=list)
 
 
-def always(_row: Any) -> bool:  # noqa: ANN401  (rows of any kind)
+def always(_row: Value) -> bool:
     return True
 
 

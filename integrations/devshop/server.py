@@ -78,7 +78,7 @@ class DevShops:
             app=config.app,
             base_url=f"{config.base}/{domain}",
             files=folder,
-            name=domain.split(".")[0].replace("-", " ").title(),
+            name=domain.split(".", 1)[0].replace("-", " ").title(),
             timezone=config.timezone,
             clock=config.clock,
             monotonic=config.monotonic,

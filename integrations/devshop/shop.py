@@ -116,6 +116,9 @@ class ShopState:
     file_secret: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     wake: Callable[[], None] = lambda: None
 
+    currency: str = field(init=False)
+    metafields: Metafields = field(init=False)
+
     def __post_init__(self) -> None:
         self.currency = self.data.currency
         self.metafields = Metafields(self.app.number)

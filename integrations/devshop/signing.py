@@ -47,7 +47,7 @@ def proxy_signature(secret: str, params: Mapping[str, str | Sequence[str]]) -> s
 
 def encoded_host(shop: str) -> str:
     """The `host` parameter: where the embedded page stands in the admin, base64 without padding."""
-    return base64.urlsafe_b64encode(f"admin.shopify.com/store/{shop.split('.')[0]}".encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(f"admin.shopify.com/store/{shop.split('.', 1)[0]}".encode()).decode().rstrip("=")
 
 
 def session_token(
