@@ -1,0 +1,94 @@
+"""Writing what is computed: the rows as they should be, against the rows as they are, so that only differences are
+written and doing it again writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from plugin.ledger.database import Row, Upsert
+from plugin.ledger.picks import Pick
+
+_AT_ONCE: Final = 50  # deletions in one statement
+
+PROFILE_COLUMNS: Final = (
+    "orders", "net_spend", "paid", "refunded", "purchase_days", "first_order_at", "first_order_day", "last_order_at",
+    "last_order_day", "return_order_at", "return_order_day", "first_order_items", "gap_median", "last_gap", "lapse_1",
+    "lapse_2", "lapse_3", "average_order_value", "refund_rate", "discount_share", "rfm_recency", "rfm_frequency",
+    "rfm_monetary", "rfm_group", "abandoned_checkout_at", "abandoned_checkout_day", "company_id", "created_by_app_id",
+    "account_status", "added_at", "added_day", "cities", "countries", "regions", "email_domain", "language", "tags",
+    "email_status", "sms_status", "spend_tier", "subscription_status",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A computed table without its `shop_id`: rows are key, then values. `noted` tells when we wrote a row; two rows
+    that differ in nothing else are the same."""
+
+    table: str
+    customer: str  # the key column that `Pick` is about
+    key: tuple[str, ...]
+    values: tuple[str, ...]
+    noted: tuple[str, ...] = ()
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        return self.key + self.values
+
+    @property
+    def upsert(self) -> Upsert:
+        return Upsert(
+            table=self.table, columns=("shop_id", *self.compared, *self.noted), key=("shop_id", *self.key),
+            update=(*self.values, *self.noted),
+        )  # fmt: skip
+
+
+PROFILES: Final = Computed("profiles", "customer_id", ("customer_id",), (*PROFILE_COLUMNS, "due_at"), ("computed_at",))
+PLACEMENTS: Final = Computed(
+    "placements", "customer_id", ("model", "customer_id"),
+    ("stage", "rung", "since_at", "since_day", "previous_stage", "valid_until", "because"),
+)  # fmt: skip
+TRANSITIONS: Final = Computed(
+    "stage_transitions", "customer_id", ("model", "customer_id", "at"),
+    ("from_stage", "from_rung", "to_stage", "to_rung", "because"), ("recorded_at",),
+)  # fmt: skip
+MEMBERS: Final = Computed("segment_members", "customer_id", ("segment_id", "customer_id"), (), ("joined_at",))
+
+
+class Writer(Protocol):
+    """A database, or a transaction on it."""
+
+    async def fetch(self, sql: str, *params: Any) -> list[Row]: ...
+    async def execute(self, sql: str, *params: Any) -> int: ...
+    async def upsert(self, how: Upsert, rows: Sequence[Row]) -> None: ...
+
+
+async def reconcile(
+    writer: Writer, of: Computed, shop_id: int, pick: Pick, rows: Sequence[Row], *, at: int, keep: Row = ()
+) -> int:
+    """Make the rows of the picked customers `rows`; how many were written or deleted. Rows whose key begins with one
+    of `keep` stay as they are."""
+    sql = f"SELECT {', '.join(of.compared)} FROM {of.table} WHERE shop_id = $1 AND {pick.condition(of.customer)}"
+    width = len(of.key)
+    there = {row[:width]: row for row in await writer.fetch(sql, shop_id, *pick.params) if row[0] not in keep}
+    wanted = {row[:width]: row for row in rows}
+    changed = [row for key, row in wanted.items() if there.get(key) != row]
+    gone = [key for key in there if key not in wanted]
+    noted = (at,) * len(of.noted)
+    await writer.upsert(of.upsert, [(shop_id, *row, *noted) for row in changed])
+    for start in range(0, len(gone), _AT_ONCE):
+        await _delete(writer, of, shop_id, gone[start : start + _AT_ONCE])
+    return len(changed) + len(gone)
+
+
+async def _delete(writer: Writer, of: Computed, shop_id: int, keys: Sequence[Row]) -> None:
+    padded = [*keys, *[keys[-1]] * (_AT_ONCE - len(keys))] if len(keys) > 1 else keys
+    width = len(of.key)
+    row = " AND ".join(f"{column} = ${{{place}}}" for place, column in enumerate(of.key))
+    rows = [row.format(*range(2 + number * width, 2 + (number + 1) * width)) for number in range(len(padded))]
+    where = " OR ".join(f"({row})" for row in rows)
+    await writer.execute(
+        f"DELETE FROM {of.table} WHERE shop_id = $1 AND ({where})", shop_id, *(value for key in padded for value in key)
+    )

@@ -1,0 +1,225 @@
+"""Facts of many customers, read in bulk into the arrays that the engine works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from plugin.domain.columns import Bools, Column, Ints, int_column, known, text_column
+from plugin.domain.instants import FOREVER
+from plugin.domain.measures import Orders
+from plugin.domain.ragged import offsets_of
+from plugin.domain.rules.batch import RowTable
+from plugin.domain.text import list_text
+from plugin.ledger.database import NULL_INT, Arrays, Database
+from plugin.ledger.picks import Pick
+from plugin.lifecycle.unseen import OrderRows, add_unseen
+
+_CUSTOMER: Final = (
+    "id", "created_at", "shop_orders", "shop_spend", "shop_last_order_at", "account_status", "email_domain",
+    "email_status", "sms_status", "language", "tags", "country", "region", "city", "spend_tier",
+)  # fmt: skip
+_CUSTOMERS: Final = (
+    f"SELECT {', '.join(_CUSTOMER)} FROM customers WHERE shop_id = $1 AND {{id}}"
+    " AND deleted_at IS NULL AND merged_into IS NULL ORDER BY id"
+)
+_ORDER: Final = (
+    "customer_id", "id", "processed_at", f"COALESCE(voided_at, {FOREVER}) AS voided_at", "total", "items",
+    "CASE WHEN discounted THEN 1 ELSE 0 END AS discounted", "app_id", "location_id",
+)  # fmt: skip
+_ORDERS: Final = (
+    f"SELECT {', '.join(_ORDER)} FROM orders WHERE shop_id = $1 AND counted AND {{customer_id}}"
+    " ORDER BY customer_id, processed_at, id"
+)
+_REFUNDS: Final = (
+    "SELECT r.order_id AS order_id, r.at AS at, r.amount AS amount FROM refunds r"
+    " JOIN orders o ON o.shop_id = r.shop_id AND o.id = r.order_id"
+    " WHERE r.shop_id = $1 AND o.counted AND {o.customer_id} ORDER BY r.order_id, r.at, r.id"
+)
+_LINES: Final = (
+    "SELECT o.customer_id AS customer_id, o.processed_at AS processed_at,"
+    f" COALESCE(o.voided_at, {FOREVER}) AS voided_at, l.order_id AS order_id, l.product_id AS product_id,"
+    " l.quantity AS quantity, p.tags AS tags, p.category AS category FROM order_lines l"
+    " JOIN orders o ON o.shop_id = l.shop_id AND o.id = l.order_id"
+    " LEFT JOIN products p ON p.shop_id = l.shop_id AND p.id = l.product_id"
+    " WHERE l.shop_id = $1 AND o.counted AND {o.customer_id} ORDER BY o.customer_id, o.processed_at, o.id, l.id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Facts of customers 0..n-1, ascending by `ids`. `attributes` are columns of the profile that the shop states;
+    `unseen` counts orders that the shop tells of but does not show."""
+
+    ids: Ints
+    created_at: Ints
+    attributes: Mapping[str, Column]
+    orders: Orders
+    unseen: Ints
+    tables: Mapping[str, tuple[Ints, Mapping[str, Column]]]  # of rules' functions: offsets by customer, and columns
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows(self, customer: Ints) -> dict[str, RowTable]:
+        """The rows of each customer, for a batch of pairs."""
+        return {
+            name: RowTable(offsets[customer], offsets[customer + 1], columns)
+            for name, (offsets, columns) in self.tables.items()
+        }
+
+
+async def customer_ids(database: Database, shop_id: int) -> Ints:
+    """Everyone who is neither deleted nor merged into another, ascending."""
+    found = await database.arrays(
+        "SELECT id FROM customers WHERE shop_id = $1 AND deleted_at IS NULL AND merged_into IS NULL ORDER BY id",
+        shop_id,
+    )
+    return _ints(found["id"])
+
+
+async def read_frame(
+    database: Database, shop_id: int, pick: Pick, *, history_from: int | None = None, lines: bool = False
+) -> Frame:
+    """`history_from`: set where the shop shows no orders from before (a copy of 60 days only). `lines`: read them too,
+    for rules that ask for products. Three queries, or four."""
+    customers = await _read(database, _CUSTOMERS, shop_id, pick)
+    found = await _read(database, _ORDERS, shop_id, pick)
+    refunds = await _read(database, _REFUNDS, shop_id, pick)
+    ids = customers["id"]
+    rows = _order_rows(found, ids)
+    tables = {"orders": _orders_table(rows, len(ids))}  # what is not shown has no rows to ask for, in either evaluator
+    unseen = np.zeros(len(ids), dtype=np.int64)
+    if history_from is not None:
+        rows, unseen = add_unseen(rows, customers, history_from)
+    if lines:
+        tables["order_lines"] = _lines_table(await _read(database, _LINES, shop_id, pick), ids)
+    return Frame(ids, customers["created_at"], _attributes(customers), _orders(rows, refunds, len(ids)), unseen, tables)
+
+
+async def _read(database: Database, sql: str, shop_id: int, pick: Pick) -> Arrays:
+    """Few rows through the pool, many through Arrow. Integers with NULL_INT for NULL, texts as objects."""
+    statement = pick.within(sql)
+    if not pick.few:
+        arrays = await database.arrays(statement, shop_id, *pick.params)
+        return {name: values if values.dtype == object else _ints(values) for name, values in arrays.items()}
+    names = _names(sql)
+    rows = await database.fetch(statement, shop_id, *pick.params)
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
+    return {name: _array(values) for name, values in zip(names, columns, strict=True)}
+
+
+def _names(sql: str) -> list[str]:
+    """What the columns of our own SELECT are called."""
+    listed = sql.partition(" FROM ")[0].removeprefix("SELECT ")
+    depth, parts = 0, [""]
+    for character in listed:
+        depth += (character == "(") - (character == ")")
+        if character == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.split()[-1] for part in parts]
+
+
+def _array(values: Sequence[object]) -> NDArray[Any]:
+    if any(isinstance(value, str) for value in values):
+        return np.array(values, dtype=object)
+    return np.array([NULL_INT if value is None else value for value in values], dtype=np.int64)
+
+
+def _ints(values: NDArray[Any]) -> Ints:
+    """A column without any value has no type of its own."""
+    if values.dtype == object:
+        values = np.array([NULL_INT if value is None else value for value in values])
+    whole: Ints = values.astype(np.int64)
+    return whole
+
+
+def _texts(values: NDArray[Any]) -> list[str | None]:
+    return values.tolist() if values.dtype == object else [None] * len(values)
+
+
+def _nullable(values: Ints) -> Column:
+    null = values == NULL_INT
+    return Column(np.where(null, 0, values), null)
+
+
+def _order_rows(found: Arrays, ids: Ints) -> OrderRows:
+    owner, keep = _owners(found["customer_id"], ids)
+    wanted = ("id", "processed_at", "voided_at", "total", "items", "discounted", "app_id", "location_id")
+    return OrderRows(owner[keep], *(_ints(found[name])[keep] for name in wanted))
+
+
+def _owners(of: NDArray[Any], ids: Ints) -> tuple[Ints, Bools]:
+    """Each row's customer as an index of `ids`; rows of customers we do not know (yet) are left out."""
+    customers = _ints(of)
+    if not len(ids):
+        return np.zeros(len(customers), dtype=np.int64), np.zeros(len(customers), dtype=np.bool_)
+    owner = np.minimum(np.searchsorted(ids, customers), len(ids) - 1)
+    return owner, ids[owner] == customers
+
+
+def _orders(rows: OrderRows, refunds: Arrays, customers: int) -> Orders:
+    by_id = np.argsort(rows.id, kind="stable")
+    order_id = _ints(refunds["order_id"])
+    place = np.minimum(np.searchsorted(rows.id[by_id], order_id), max(len(by_id) - 1, 0))
+    found = rows.id[by_id][place] == order_id if len(by_id) else np.zeros(len(order_id), dtype=np.bool_)
+    of = by_id[place[found]]
+    order = np.argsort(of, kind="stable")
+    return Orders(
+        offsets=offsets_of(rows.owner, customers), processed_at=rows.processed_at, voided_at=rows.voided_at,
+        total=rows.total, items=rows.items, discounted=rows.discounted != 0, refund_order=of[order],
+        refund_at=_ints(refunds["at"])[found][order], refund_amount=_ints(refunds["amount"])[found][order],
+    )  # fmt: skip
+
+
+def _orders_table(rows: OrderRows, customers: int) -> tuple[Ints, dict[str, Column]]:
+    return offsets_of(rows.owner, customers), {
+        "processed_at": known(rows.processed_at), "voided_at": known(rows.voided_at), "total": known(rows.total),
+        "app_id": _nullable(rows.app_id), "location_id": _nullable(rows.location_id),
+    }  # fmt: skip
+
+
+def _lines_table(found: Arrays, ids: Ints) -> tuple[Ints, dict[str, Column]]:
+    owner, keep = _owners(found["customer_id"], ids)
+    whole = {
+        name: _ints(found[name])[keep] for name in ("processed_at", "voided_at", "order_id", "product_id", "quantity")
+    }
+    tags, category = (
+        [text for text, kept in zip(_texts(found[name]), keep, strict=True) if kept] for name in ("tags", "category")
+    )
+    return offsets_of(owner[keep], len(ids)), {
+        "processed_at": known(whole["processed_at"]), "voided_at": known(whole["voided_at"]),
+        "order": known(whole["order_id"]), "product_id": _nullable(whole["product_id"]),
+        "product_tags": text_column(tags), "product_category": text_column(category),
+        "quantity": known(whole["quantity"]),
+    }  # fmt: skip
+
+
+_AS_STATED: Final = ("account_status", "email_status", "sms_status", "language", "spend_tier")
+_ONE_OF: Final = {"countries": "country", "regions": "region", "cities": "city"}
+
+
+def _attributes(customers: Arrays) -> dict[str, Column]:
+    """What no order says. Columns for which the shop states nothing yet are NULL."""
+    nothing: list[None] = [None] * len(customers["id"])
+    columns = {name: text_column(_texts(customers[name])) for name in _AS_STATED}
+    domains = _texts(customers["email_domain"])
+    columns["email_domain"] = text_column([domain and domain.lower() for domain in domains])
+    columns["tags"] = text_column([_folded(tags) for tags in _texts(customers["tags"])])
+    for name, stated in _ONE_OF.items():
+        columns[name] = text_column([list_text([one]) if one else None for one in _texts(customers[stated])])
+    columns["subscription_status"] = text_column(nothing)
+    for name in ("company_id", "created_by_app_id", "abandoned_checkout_at", "abandoned_checkout_day"):
+        columns[name] = int_column(nothing)
+    return columns
+
+
+def _folded(tags: str | None) -> str | None:
+    return list_text(orjson.loads(tags), folded=True) if tags else None

@@ -1,0 +1,99 @@
+"""What a recompute applies to every customer: read once, used for each chunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from plugin.domain.calendar import ShopCalendar
+from plugin.domain.instants import to_us
+from plugin.domain.lapse import FixedLadder, Lapse
+from plugin.domain.lifecycles import MODELS, LifecycleModel
+from plugin.domain.rfm import NOBODY, Edges, Population
+from plugin.domain.rules import Names, Rule, RuleError, parse
+from plugin.domain.rules.attributes import FUNCTIONS
+from plugin.domain.rules.reads import functions_read
+from plugin.ledger.database import Database
+from plugin.shops import ShopContext
+
+log = structlog.get_logger(__name__)
+_ALL_ORDERS = "read_all_orders"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRule:
+    id: int
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`as_of` in epoch microseconds. `history_from`: where the shop's own orders begin for us, if not at its own
+    beginning. `unreadable`: segments whose members are left as they are."""
+
+    shop_id: int
+    primary_model: str
+    as_of: int
+    calendar: ShopCalendar
+    lapse: Lapse
+    models: tuple[LifecycleModel, ...]
+    segments: tuple[SegmentRule, ...]
+    unreadable: frozenset[int]
+    population: Population
+    history_from: int | None
+
+    @property
+    def reads_lines(self) -> bool:
+        rules = [*(rule for model in self.models for rule in model), *(segment.rule for segment in self.segments)]
+        return any(FUNCTIONS[name].rows == "order_lines" for name in functions_read(rules))
+
+
+def names_of(shop: ShopContext) -> Names:
+    """What this shop adds to the rule language."""
+    return Names(models={model.key: model.keys for model in MODELS.values()}, primary_model=shop.primary_model)
+
+
+async def read_plan(database: Database, shop: ShopContext, as_of: datetime) -> Plan:
+    segments, unreadable = await _segments(database, shop)
+    return Plan(
+        shop_id=shop.id, primary_model=shop.primary_model, as_of=to_us(as_of), calendar=ShopCalendar(shop.timezone),
+        lapse=FixedLadder(*shop.ladder), models=tuple(MODELS.values()), segments=segments, unreadable=unreadable,
+        population=await read_population(database, shop.id), history_from=await _history_from(database, shop),
+    )  # fmt: skip
+
+
+async def _segments(database: Database, shop: ShopContext) -> tuple[tuple[SegmentRule, ...], frozenset[int]]:
+    names = names_of(shop)
+    read, unreadable = [], set()
+    for number, query in await database.fetch("SELECT id, query FROM segments WHERE shop_id = $1 ORDER BY id", shop.id):
+        try:
+            read.append(SegmentRule(number, parse(query, names=names).rule))
+        except RuleError as error:  # it was readable when it was saved; a later version refuses it
+            log.warning("segment_unreadable", shop_id=shop.id, segment_id=number, kind=str(error.primary.kind))
+            unreadable.add(number)
+    return tuple(read), frozenset(unreadable)
+
+
+async def _history_from(database: Database, shop: ShopContext) -> int | None:
+    if _ALL_ORDERS in shop.scopes:
+        return None
+    rows = await database.fetch("SELECT history_from FROM sync_states WHERE shop_id = $1", shop.id)
+    return rows[0][0] if rows else None
+
+
+async def read_population(database: Database, shop_id: int) -> Population:
+    """The edges that RFM scores were last taken against; NOBODY before the first full recompute."""
+    rows = await database.fetch(
+        "SELECT last_order_day, orders, net_spend FROM rfm_populations WHERE shop_id = $1", shop_id
+    )
+    return Population(*(_edges(text) for text in rows[0])) if rows else NOBODY
+
+
+def _edges(text: str) -> Edges:
+    return Edges(tuple(int(value) for value in text.split(",") if value))
+
+
+def edges_text(edges: Edges) -> str:
+    return ",".join(map(str, edges.values))

@@ -1,0 +1,141 @@
+"""After new facts: profiles, RFM, placements, stage history, memberships and the next due instant.
+
+`recompute_customers` gives what `recompute_shop` gives for those customers, except for RFM: a score is relative to all
+buyers, and the edges between their fifths are taken anew by `recompute_shop` only. Jobs of one shop run one at a
+time: two recomputes of one customer at once could leave the older answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+
+from plugin.domain.columns import Ints
+from plugin.domain.measures import measure
+from plugin.domain.rfm import Population, population_of
+from plugin.ledger.computed import MEMBERS, PLACEMENTS, PROFILES, TRANSITIONS, Writer, reconcile
+from plugin.ledger.database import Database, Upsert
+from plugin.ledger.picks import MOST_IDS, Pick, among, id_ranges
+from plugin.ledger.store import Store
+from plugin.lifecycle.frames import Frame, customer_ids, read_frame
+from plugin.lifecycle.outcome import Outcome, compute
+from plugin.lifecycle.plan import Plan, edges_text, read_plan
+from plugin.shops import ShopContext
+
+Progress = Callable[[int, int], None]  # customers done, of how many
+CHUNK: Final = 20_000  # customers in memory at once
+_POPULATION: Final = Upsert(
+    table="rfm_populations", columns=("shop_id", "taken_at", "last_order_day", "orders", "net_spend"),
+    key=("shop_id",), update=("taken_at", "last_order_day", "orders", "net_spend"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RecomputeReport:
+    """`transitions`: entries in the stage history of the primary model; `by_stage`: its customers by stage;
+    `written`: rows that had to be changed, 0 when everything was as it should be."""
+
+    customers: int = 0
+    transitions: int = 0
+    by_stage: dict[str, int] = field(default_factory=dict)
+    written: int = 0
+
+    def plus(self, outcome: Outcome, written: int, model: str) -> RecomputeReport:
+        by_stage = dict(self.by_stage)
+        for of, _, stage, *_ in outcome.placements:
+            if of == model:
+                by_stage[stage] = by_stage.get(stage, 0) + 1
+        transitions = sum(row[0] == model for row in outcome.transitions)
+        customers = self.customers + len(outcome.profiles)
+        return RecomputeReport(customers, self.transitions + transitions, by_stage, self.written + written)
+
+
+async def recompute_shop(
+    store: Store, shop: ShopContext, *, as_of: datetime, progress: Progress | None = None, chunk: int = CHUNK
+) -> RecomputeReport:
+    """Everything about every customer, in chunks of `chunk`; rows of customers who are gone are removed."""
+    database = store.database
+    plan = await read_plan(database, shop, as_of)
+    ids = await customer_ids(database, shop.id)
+    picks = id_ranges(ids, chunk)
+    frames = _Frames(database, plan, picks)
+    plan = replace(plan, population=await _take_population(database, plan, frames))
+    report = RecomputeReport()
+    async for pick, frame in frames.each():
+        outcome = await asyncio.to_thread(compute, frame, plan)
+        report = report.plus(outcome, await _write(database, plan, pick, outcome), plan.primary_model)
+        if progress is not None:
+            progress(report.customers, len(ids))
+    return report
+
+
+async def recompute_customers(
+    store: Store, shop: ShopContext, customer_ids: Iterable[int], *, as_of: datetime
+) -> RecomputeReport:
+    """The same for these customers, in whose number unknown and deleted ones may be. Each batch of them is one
+    transaction."""
+    plan = await read_plan(store.database, shop, as_of)
+    report = RecomputeReport()
+    ids = sorted(set(customer_ids))
+    for start in range(0, len(ids), MOST_IDS):
+        pick = among(ids[start : start + MOST_IDS])
+        frame = await _read(store.database, plan, pick)
+        outcome = await asyncio.to_thread(compute, frame, plan)
+        async with store.database.transaction() as session:
+            report = report.plus(outcome, await _write(session, plan, pick, outcome), plan.primary_model)
+    return report
+
+
+async def _write(writer: Writer, plan: Plan, pick: Pick, outcome: Outcome) -> int:
+    """Profiles last: while an interrupted run is not done again, they say that their customers are due."""
+    parts = (
+        (TRANSITIONS, outcome.transitions, ()), (PLACEMENTS, outcome.placements, ()),
+        (MEMBERS, outcome.members, tuple(plan.unreadable)), (PROFILES, outcome.profiles, ()),
+    )  # fmt: skip
+    written = [
+        await reconcile(writer, table, plan.shop_id, pick, rows, at=plan.as_of, keep=keep)
+        for table, rows, keep in parts
+    ]
+    return sum(written)
+
+
+async def _read(database: Database, plan: Plan, pick: Pick) -> Frame:
+    return await read_frame(database, plan.shop_id, pick, history_from=plan.history_from, lines=plan.reads_lines)
+
+
+class _Frames:
+    """The chunks of a shop, read twice: for the population, then for everything. A shop of one chunk is read once."""
+
+    def __init__(self, database: Database, plan: Plan, picks: list[Pick]) -> None:
+        self._database, self._plan, self._picks = database, plan, picks
+        self._only: Frame | None = None
+
+    async def each(self) -> AsyncIterator[tuple[Pick, Frame]]:
+        for pick in self._picks:
+            frame = self._only or await _read(self._database, self._plan, pick)
+            if len(self._picks) == 1:
+                self._only = frame
+            yield pick, frame
+
+
+async def _take_population(database: Database, plan: Plan, frames: _Frames) -> Population:
+    """Three numbers a buyer are all that is held of the whole shop at once."""
+    parts = [await asyncio.to_thread(_buyers, frame, plan) async for _, frame in frames.each()]
+    population = population_of(*np.concatenate(parts, axis=1))
+    if population != plan.population:
+        texts = map(edges_text, (population.last_order_day, population.orders, population.net_spend))
+        await database.upsert(_POPULATION, [(plan.shop_id, plan.as_of, *texts)])
+    return population
+
+
+def _buyers(frame: Frame, plan: Plan) -> Ints:
+    """Last order day, orders and net spend of those who have orders: three rows."""
+    everyone, at = np.arange(len(frame), dtype=np.int64), np.full(len(frame), plan.as_of, dtype=np.int64)
+    wanted = ("last_order_day", "orders", "net_spend")
+    columns = measure(frame.orders, everyone, at, calendar=plan.calendar, lapse=plan.lapse, wanted=frozenset(wanted))
+    return np.stack([columns[name].values for name in wanted])[:, columns["orders"].values > 0]
