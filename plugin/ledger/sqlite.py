@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
-from plugin.ledger.database import Arrays, Dialect, Row, Upsert, check_names_shop, table_arrays, with_literals
+from plugin.ledger.database import Arrays, Dialect, Row, Upsert, check_names_shop, with_literals
+from plugin.ledger.rows import column_arrays
 
 T = TypeVar("T")
 _BATCH: Final = 1_000  # rows a transaction: 10,000 would hold a webhook up for a second
@@ -72,7 +73,7 @@ class SqliteDatabase:
 
     async def arrays(self, sql: str, *params: int) -> Arrays:
         check_names_shop(sql)
-        return await asyncio.to_thread(self._arrow, with_literals(sql, params))
+        return await asyncio.to_thread(self._columns, with_literals(sql, params))
 
     async def stream(self, sql: str, *params: Any, size: int = 5_000) -> AsyncIterator[list[Row]]:
         check_names_shop(sql)
@@ -127,13 +128,14 @@ class SqliteDatabase:
         marks = ", ".join("?" for _ in how.columns)
         self._writer.executemany(how.statement(f"VALUES ({marks})"), rows)
 
-    def _arrow(self, sql: str) -> Arrays:
-        from adbc_driver_sqlite import dbapi
-
-        with dbapi.connect(f"file:{self._path}") as connection, connection.cursor() as cursor:
-            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": "65536"})
-            cursor.execute(sql)
-            return table_arrays(cursor.fetch_arrow_table())
+    def _columns(self, sql: str) -> Arrays:
+        # Not through ADBC: its wheel brings a SQLite of its own, and two SQLites in one process undo each other's file
+        # locks. Closing its connection took the -wal file from under ours: "disk I/O error" at the next read.
+        connection = connect(self._path)
+        try:
+            return column_arrays(connection.execute(sql))
+        finally:
+            connection.close()
 
 
 class _SqliteSession:

@@ -57,3 +57,26 @@ async def test_stream_yields_every_row_in_pieces(database: Database) -> None:
     await database.upsert(REFUNDS, [(1, number, 7, 1, 1) for number in range(25)])
     sizes = [len(rows) async for rows in database.stream("SELECT id FROM refunds WHERE shop_id = $1", 1, size=10)]
     assert sizes == [10, 10, 5]
+
+
+async def test_a_big_read_leaves_other_readers_and_writers_alone(database: Database) -> None:
+    for number in range(3):
+        await database.upsert(REFUNDS, [(1, number, 7, 1, number)])
+        arrays = await database.arrays(
+            "SELECT id, CAST(amount / 2.0 AS DOUBLE PRECISION) AS half FROM refunds WHERE shop_id = $1 ORDER BY id", 1
+        )
+        assert arrays["id"].tolist() == list(range(number + 1))
+        assert arrays["half"].tolist() == [each / 2 for each in range(number + 1)]
+        assert await database.fetch("SELECT count(*) FROM refunds WHERE shop_id = $1", 1) == [(number + 1,)]
+
+
+async def test_a_column_keeps_its_type_where_a_stretch_of_it_is_null(database: Database) -> None:
+    await database.upsert(REFUNDS, [(1, number, 7, number, number) for number in range(60_000)])
+    arrays = await database.arrays(
+        "SELECT CASE WHEN id >= 50000 THEN CAST(amount / 2.0 AS DOUBLE PRECISION) END AS real, CASE WHEN id >= 50000 THEN 'x' END AS word,"
+        " CASE WHEN id >= 50000 THEN id END AS whole FROM refunds WHERE shop_id = $1 ORDER BY id",
+        1,
+    )
+    assert (str(arrays["real"][0]), arrays["real"][-1]) == ("nan", 29_999.5)
+    assert (arrays["word"][0], arrays["word"][-1]) == (None, "x")
+    assert (arrays["whole"][0], arrays["whole"][-1]) == (NULL_INT, 59_999)
