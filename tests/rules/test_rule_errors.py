@@ -6,6 +6,7 @@ import pytest
 
 from plugin.domain.rules import Kind, MetafieldDefinition, Names, Problem, Profile, RuleError, Severity, parse
 from plugin.domain.rules.attributes import AttributeType
+from plugin.domain.rules.names import find_cycle
 
 SHOP = Names(
     {
@@ -195,6 +196,12 @@ def test_a_model_may_not_ask_for_the_stage_it_decides() -> None:
     )
 
 
+def test_models_that_wait_for_each_other_are_found() -> None:
+    waiting = {"a": frozenset({"b"}), "b": frozenset({"c"}), "c": frozenset({"b"}), "d": frozenset({"a"})}
+    assert find_cycle(waiting) == ("b", "c", "b")
+    assert find_cycle({"a": frozenset({"b", "c"}), "b": frozenset({"c"}), "c": frozenset()}) == ()
+
+
 def test_errors_of_meaning_come_by_place_and_at_most_twenty() -> None:
     text = " OR ".join(["nonsense = 1"] * 30)
     found = problems(text)
@@ -231,6 +238,12 @@ def test_a_warning_names_its_kind_and_place(marked: str, kind: str) -> None:
     warnings = parse(marked.replace("«", ""), names=SHOP).warnings
     assert (kind, marked.index("«")) in [(warning.kind.value, warning.offset) for warning in warnings]
     assert {warning.severity for warning in warnings} == {Severity.WARNING}
+
+
+def test_every_kind_has_a_case() -> None:
+    told = {kind for _, kind in (*ERRORS, *WARNINGS)}
+    elsewhere = {Kind.TOO_DEEP, Kind.TOO_MANY_CLAUSES, Kind.QUERY_TOO_LONG, Kind.LIST_TOO_LONG, Kind.CYCLIC_REFERENCE}
+    assert told | elsewhere | {Kind.NOT_PORTABLE} == set(Kind)
 
 
 @pytest.mark.parametrize(

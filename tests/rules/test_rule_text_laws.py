@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugin.domain.rules import Profile, RuleError, canonical, parse
+from plugin.domain.rules import Problem, Profile, RuleError, canonical, parse
 from plugin.domain.rules.attributes import ATTRIBUTES, FUNCTIONS
 from plugin.domain.rules.errors import MOST_ERRORS
 from plugin.domain.rules.export import to_shopify
@@ -35,14 +37,18 @@ def read(text: str, profile: Profile = Profile.OWN) -> Rule | None:
     try:
         return parse(text, profile=profile).rule
     except RuleError as error:
-        offsets = [problem.offset for problem in error.problems[1:]]
-        assert offsets == sorted(offsets)
-        assert 1 <= len(error.problems) <= MOST_ERRORS
-        for problem in error.problems:
-            assert 0 <= problem.offset <= problem.offset + problem.length <= len(text)
-            assert problem.found == text[problem.offset : problem.offset + problem.length]
-            assert problem.message in problem.render(text)
+        check_shape(error.problems, text)
         return None
+
+
+def check_shape(problems: Sequence[Problem], text: str) -> None:
+    offsets = [problem.offset for problem in problems[1:]]
+    assert offsets == sorted(offsets)
+    assert 1 <= len(problems) <= MOST_ERRORS
+    for problem in problems:
+        assert 0 <= problem.offset <= problem.offset + problem.length <= len(text)
+        assert problem.found == text[problem.offset : problem.offset + problem.length]
+        assert problem.message in problem.render(text)
 
 
 @settings(max_examples=400, deadline=None)
@@ -156,6 +162,20 @@ def test_reading_twice_as_much_takes_about_twice_as_long() -> None:
         return min(times)
 
     assert fastest(64) < 8 * 3 * fastest(8)  # eight times the text; a quadratic reader would take 64 times as long
+
+
+def test_the_deepest_rule_is_walked_well_within_the_stack() -> None:
+    text = (
+        "number_of_orders = 1 OR number_of_orders = 2 AND NOT (" * 64 + "rfm_recency = 1 OR rfm_recency = 2" + ")" * 64
+    )
+    rule = parse(text).rule
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(600)
+    try:
+        assert canonical(rule) == text
+        assert to_shopify(rule, "2026-10").text is None
+    finally:
+        sys.setrecursionlimit(before)
 
 
 @given(st.text("abc", max_size=6), st.text("abc", max_size=6))

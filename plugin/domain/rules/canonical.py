@@ -39,9 +39,10 @@ def canonical(rule: Rule) -> str:
 def _text(rule: Rule) -> str:
     match rule:
         case Or(terms):
-            return " OR ".join(_text(term) for term in terms)
+            return " OR ".join(map(_text, terms))
         case And(terms):
-            return " AND ".join(f"({_text(term)})" if isinstance(term, Or) else _text(term) for term in terms)
+            texts = zip(terms, map(_text, terms), strict=True)
+            return " AND ".join([f"({text})" if isinstance(term, Or) else text for term, text in texts])
         case Not(term):
             return f"NOT ({_text(term)})" if isinstance(term, And | Or) else f"NOT {_text(term)}"
         case Matches():

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Final
 
 from plugin.domain.rules.attributes import ATTRIBUTES, FUNCTIONS, AttributeType
 from plugin.domain.rules.canonical import attribute_text, canonical, list_text, value_text
+from plugin.domain.rules.reads import clauses as clauses_of
 from plugin.domain.rules.syntax import (
     And,
     Between,
@@ -57,7 +59,7 @@ class _CannotSayError(Exception):
 def to_shopify(rule: Rule, api_version: str) -> ShopifyText:
     """`api_version` such as 2026-10: the text is written for this version of the Admin API."""
     portable = _portable_form(normalised(rule))
-    clauses = tuple(_clauses(portable))
+    clauses = tuple(clauses_of(portable))
     obstacles = list(dict.fromkeys(obstacle for clause in clauses for obstacle in _obstacles(clause)))
     if len(clauses) > MOST_CLAUSES:
         obstacles.append(f"Shopify takes at most {MOST_CLAUSES} conditions; this rule needs {len(clauses)}.")
@@ -80,7 +82,7 @@ def _portable_form(rule: Rule, *, denied: bool = False) -> Rule:
         case Not(term):
             return _portable_form(term, denied=not denied)
         case And(terms) | Or(terms):
-            inner = (_portable_form(term, denied=denied) for term in terms)
+            inner = tuple(map(partial(_portable_form, denied=denied), terms))
             return conjunction(inner) if isinstance(rule, And) != denied else disjunction(inner)
         case In(attribute, values, negated):
             compared = Operator.NE if negated else Operator.EQ
@@ -97,17 +99,6 @@ def _denied(clause: Clause, *, denied: bool) -> Rule:
     if isinstance(clause, Contains | HasAffix | IsNull | Matches):
         return replace(clause, negated=not clause.negated)
     return Not(clause)
-
-
-def _clauses(rule: Rule) -> Iterator[Clause]:
-    match rule:
-        case And(terms) | Or(terms):
-            for term in terms:
-                yield from _clauses(term)
-        case Not(term):
-            yield from _clauses(term)
-        case _:
-            yield rule
 
 
 def _obstacles(clause: Clause) -> Iterator[str]:
@@ -145,9 +136,10 @@ def _obstacles_of_function(clause: Matches) -> Iterator[str]:
 def _call_form(rule: Rule) -> str:
     match rule:
         case Or(terms):
-            return " OR ".join(_call_form(term) for term in terms)
+            return " OR ".join(map(_call_form, terms))
         case And(terms):
-            return " AND ".join(f"({_call_form(term)})" if isinstance(term, Or) else _call_form(term) for term in terms)
+            texts = zip(terms, map(_call_form, terms), strict=True)
+            return " AND ".join([f"({text})" if isinstance(term, Or) else text for term, text in texts])
         case Matches(function, conditions, negated) if conditions or not FUNCTIONS[function].required:
             arguments = ", ".join(_argument(condition) for condition in conditions)
             return f"{function}({arguments}) = {'false' if negated else 'true'}"

@@ -67,6 +67,27 @@ def is_metafield_path(name: str) -> bool:
     return is_full or (parts[0] == "customer" and len(parts) == 2)  # noqa: PLR2004 - the word, key
 
 
+def find_cycle(references: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """Lifecycle models that wait for each other, in order, the first one again at the end; empty when none do.
+
+    `references` maps each model to the other models whose stages its rules read (10.1)."""
+    settled: set[str] = set()
+    for start in sorted(references):
+        path: list[str] = [start]
+        branches = [iter(sorted(references[start]))]
+        while branches:
+            following = next(branches[-1], None)
+            if following is None:
+                branches.pop()
+                settled.add(path.pop())
+            elif following in path:
+                return (*path[path.index(following) :], following)
+            elif following not in settled and following in references:
+                path.append(following)
+                branches.append(iter(sorted(references[following])))
+    return ()
+
+
 def find_metafield(names: Names, name: str) -> tuple[MetafieldDefinition, ...] | Lookup:
     """The definitions that `name` may mean in any of its four spellings (chapter 5); two or more are ambiguous."""
     path = canonical_path(name)

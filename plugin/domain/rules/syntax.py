@@ -243,11 +243,11 @@ def negation(term: Rule) -> Rule:
 
 def normalised(rule: Rule) -> Rule:
     """The tree that the parser gives for the text of `rule`."""
-    match rule:
+    match rule:  # `map`, here and where trees are walked: one frame of the stack per level, not three
         case And(terms):
-            return conjunction(normalised(term) for term in terms)
+            return conjunction(tuple(map(normalised, terms)))
         case Or(terms):
-            return disjunction(normalised(term) for term in terms)
+            return disjunction(tuple(map(normalised, terms)))
         case Not(term):
             return negation(normalised(term))
         case _:
