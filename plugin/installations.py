@@ -57,7 +57,7 @@ async def store_installation(store: Store, domain: str, grant: TokenGrant, now: 
             " granted_scopes, installed_at, primary_model, tag_prefix, lapse_ladder)"
             " VALUES ($1, 'installed', $2, $3, $4, $5, $6, $7, $8, $9, $10)"
             " ON CONFLICT (domain) DO UPDATE SET status = 'installed', status_reason = NULL, uninstalled_at = NULL,"
-            " refreshing_until = NULL, access_token = excluded.access_token, refresh_token = excluded.refresh_token,"
+            " refreshing_until = NULL, platform_id = NULL, access_token = excluded.access_token, refresh_token = excluded.refresh_token,"
             " access_expires_at = excluded.access_expires_at, refresh_expires_at = excluded.refresh_expires_at,"
             " granted_scopes = excluded.granted_scopes, installed_at = excluded.installed_at RETURNING id",
             domain,
