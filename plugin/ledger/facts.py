@@ -16,7 +16,7 @@ import msgspec
 
 from plugin.domain.facts import CustomerFact, LineFact, OrderFact, PersonFact, ProductFact, RefundFact, VariantFact
 from plugin.domain.orders import void_instant
-from plugin.ledger import rows
+from plugin.ledger import statements
 from plugin.ledger.database import Row, Session
 from plugin.ledger.removals import is_gone, living
 from plugin.ledger.store import Store
@@ -40,15 +40,15 @@ async def write_customers(
     facts = _latest(facts)
     sealed = await asyncio.to_thread(_person_rows, store.vault, shop_id, facts)
     async with _within(store, session) as inner:
-        await inner.upsert(rows.CUSTOMERS, [rows.customer_row(shop_id, fact) for fact in facts])
-        await inner.upsert(rows.PERSONS, [row for row in sealed if not await is_gone(inner, shop_id, row[1])])
+        await inner.upsert(statements.CUSTOMERS, [statements.customer_row(shop_id, fact) for fact in facts])
+        await inner.upsert(statements.PERSONS, [row for row in sealed if not await is_gone(inner, shop_id, row[1])])
 
 
 async def write_customers_in_bulk(store: Store, shop_id: int, facts: Sequence[CustomerFact]) -> None:
     facts = _latest(facts)
     sealed = await asyncio.to_thread(_person_rows, store.vault, shop_id, facts)
-    await store.database.upsert(rows.CUSTOMERS, [rows.customer_row(shop_id, fact) for fact in facts])
-    await store.database.upsert(rows.PERSONS, sealed)
+    await store.database.upsert(statements.CUSTOMERS, [statements.customer_row(shop_id, fact) for fact in facts])
+    await store.database.upsert(statements.PERSONS, sealed)
 
 
 async def write_products(
@@ -57,7 +57,7 @@ async def write_products(
     """Products with all their variants: those not stated are gone."""
     async with _within(store, session) as inner:
         for fact in _latest(facts):
-            await inner.upsert(rows.PRODUCTS, [rows.product_row(shop_id, fact)])
+            await inner.upsert(statements.PRODUCTS, [statements.product_row(shop_id, fact)])
             if await _holds(inner, "products", shop_id, fact):
                 await inner.execute(
                     "DELETE FROM variants WHERE shop_id = $1 AND product_id = $2 AND stated_at <= $3",
@@ -65,8 +65,8 @@ async def write_products(
                     fact.id,
                     fact.stated_at,
                 )
-                variants = [rows.variant_row(shop_id, fact.id, each, fact.stated_at) for each in fact.variants]
-                await inner.upsert(rows.VARIANTS, variants)
+                variants = [statements.variant_row(shop_id, fact.id, each, fact.stated_at) for each in fact.variants]
+                await inner.upsert(statements.VARIANTS, variants)
 
 
 async def write_products_in_bulk(
@@ -78,9 +78,9 @@ async def write_products_in_bulk(
     exported_at: int,
 ) -> None:
     """`variants` with their product's id. An export is at least as late as its start: that is a child's `stated_at`."""
-    await store.database.upsert(rows.PRODUCTS, [rows.product_row(shop_id, fact) for fact in _latest(facts)])
-    children = {fact.id: rows.variant_row(shop_id, owner, fact, exported_at) for owner, fact in variants}
-    await store.database.upsert(rows.VARIANTS, list(children.values()))
+    await store.database.upsert(statements.PRODUCTS, [statements.product_row(shop_id, fact) for fact in _latest(facts)])
+    children = {fact.id: statements.variant_row(shop_id, owner, fact, exported_at) for owner, fact in variants}
+    await store.database.upsert(statements.VARIANTS, list(children.values()))
 
 
 async def write_orders(
@@ -104,11 +104,11 @@ async def write_orders_in_bulk(
 ) -> None:
     """Orders, and lines with their order's id, in whatever batches the export brings them."""
     facts = _latest(facts)
-    await store.database.upsert(rows.ORDERS, [rows.order_row(shop_id, fact) for fact in facts])
-    refunds = {each.id: rows.refund_row(shop_id, fact.id, each) for fact in facts for each in fact.refunds or ()}
-    await store.database.upsert(rows.REFUNDS, list(refunds.values()))
-    children = {(owner, fact.id): rows.line_row(shop_id, owner, fact, exported_at) for owner, fact in lines}
-    await store.database.upsert(rows.LINES, list(children.values()))
+    await store.database.upsert(statements.ORDERS, [statements.order_row(shop_id, fact) for fact in facts])
+    refunds = {each.id: statements.refund_row(shop_id, fact.id, each) for fact in facts for each in fact.refunds or ()}
+    await store.database.upsert(statements.REFUNDS, list(refunds.values()))
+    children = {(owner, fact.id): statements.line_row(shop_id, owner, fact, exported_at) for owner, fact in lines}
+    await store.database.upsert(statements.LINES, list(children.values()))
 
 
 async def write_refund(
@@ -120,7 +120,7 @@ async def write_refund(
             "SELECT customer_id FROM orders WHERE shop_id = $1 AND id = $2 AND deleted_at IS NULL", shop_id, order_id
         )
         if owners:
-            await inner.upsert(rows.REFUNDS, [rows.refund_row(shop_id, order_id, refund)])
+            await inner.upsert(statements.REFUNDS, [statements.refund_row(shop_id, order_id, refund)])
             await _settle(inner, shop_id, order_id)
     return {int(row[0]) for row in owners if row[0] is not None}
 
@@ -135,7 +135,7 @@ async def _write_order(session: Session, shop_id: int, fact: OrderFact) -> set[i
     if customer_id != fact.customer_id:
         fact = replace(fact, customer_id=customer_id)
     before = await session.fetch("SELECT customer_id FROM orders WHERE shop_id = $1 AND id = $2", shop_id, fact.id)
-    await session.upsert(rows.ORDERS, [rows.order_row(shop_id, fact)])
+    await session.upsert(statements.ORDERS, [statements.order_row(shop_id, fact)])
     if not await _holds(session, "orders", shop_id, fact):
         return set()
     await session.execute(
@@ -144,8 +144,12 @@ async def _write_order(session: Session, shop_id: int, fact: OrderFact) -> set[i
         fact.id,
         fact.stated_at,
     )
-    await session.upsert(rows.LINES, [rows.line_row(shop_id, fact.id, line, fact.stated_at) for line in fact.lines])
-    await session.upsert(rows.REFUNDS, [rows.refund_row(shop_id, fact.id, each) for each in fact.refunds or ()])
+    await session.upsert(
+        statements.LINES, [statements.line_row(shop_id, fact.id, line, fact.stated_at) for line in fact.lines]
+    )
+    await session.upsert(
+        statements.REFUNDS, [statements.refund_row(shop_id, fact.id, each) for each in fact.refunds or ()]
+    )
     await _settle(session, shop_id, fact.id)
     return {int(owner) for owner in (customer_id, *(row[0] for row in before)) if owner is not None}
 

@@ -85,12 +85,14 @@ async def merge_customers(session: Session, shop_id: int, *, kept: int, folded: 
         "UPDATE customers SET merged_into = $3 WHERE shop_id = $1 AND merged_into = $2",
         "UPDATE orders SET customer_id = $3 WHERE shop_id = $1 AND customer_id = $2",
         (
-            "INSERT INTO tag_records (shop_id, customer_id, tag, written_at) SELECT shop_id, CAST($3 AS BIGINT), tag, written_at"
+            "INSERT INTO tag_records (shop_id, customer_id, tag, written_at)"
+            " SELECT shop_id, CAST($3 AS BIGINT), tag, written_at"
             " FROM tag_records WHERE shop_id = $1 AND customer_id = $2 ON CONFLICT DO NOTHING"
         ),
         (
-            "INSERT INTO offer_responses (shop_id, customer_id, offer_id, response, at) SELECT shop_id, CAST($3 AS BIGINT), offer_id,"
-            " response, at FROM offer_responses WHERE shop_id = $1 AND customer_id = $2 ON CONFLICT DO NOTHING"
+            "INSERT INTO offer_responses (shop_id, customer_id, offer_id, response, at)"
+            " SELECT shop_id, CAST($3 AS BIGINT), offer_id, response, at"
+            " FROM offer_responses WHERE shop_id = $1 AND customer_id = $2 ON CONFLICT DO NOTHING"
         ),
     ):
         await session.execute(sql, shop_id, folded, end)

@@ -1,0 +1,124 @@
+"""From a question to a whole file: ask for a bulk export, wait for it, fetch it, and know when it is not all there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from plugin.domain.instants import to_us
+from plugin.errors import ShopAccessError, ShopRefusedError, ShopUnavailableError
+from plugin.ledger.store import Store
+from plugin.ports import BulkStatus, ShopGateway
+from plugin.shops import Clock
+from plugin.sync.jsonl import is_whole
+from plugin.sync.states import RUNNING, Run, check_installed, save_run
+
+Sleep = Callable[[float], Awaitable[None]]
+ASKED_AT_MOST: Final = 3  # exports of one kind in one run before giving up
+FETCHED_AT_MOST: Final = 3  # downloads of one export
+_FIRST_PAUSE: Final = 0.2  # seconds between two looks at an operation
+_LONGEST_PAUSE: Final = 10.0
+_STALLED: Final = 3600.0  # seconds of looking without a single new line
+_GROWTH: Final = 1.5
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9]+")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """Exports of one shop, kept in `folder` until they are in the ledger."""
+
+    store: Store
+    shop_id: int
+    gateway: ShopGateway
+    folder: Path
+    now: Clock
+    sleep: Sleep
+
+    async def fetch(self, kind: str, document: str, run: Run | None) -> tuple[Run, Path, int]:
+        """The export to read (a broken-off `run` when it can be gone on with), its whole file and its number of lines.
+        Raises ShopUnavailableError when the shop cannot give a whole one, ShopAccessError when it will not."""
+        for _ in range(ASKED_AT_MOST):
+            if run is None:
+                run = await self._ask(kind, document)
+            path = self.file_of(run)
+            status = await self._finished(run.operation)
+            if status is not None and await self._got(status, path):
+                return run, path, status.object_count
+            _log.warning("export_unusable", shop_id=self.shop_id, kind=kind, operation=run.operation)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            run = None
+        raise ShopUnavailableError(f"The shop gave no whole export of its {kind}; the sync tries again later.")
+
+    def file_of(self, run: Run) -> Path:
+        return self.folder / f"{run.kind}-{_UNSAFE.sub('-', run.operation)}.jsonl"
+
+    async def _ask(self, kind: str, document: str) -> Run:
+        operation = await self.gateway.start_bulk_query(document)
+        run = Run(kind=kind, operation=operation, state=RUNNING, lines_done=0, started_at=to_us(self.now()))
+        await save_run(self.store, self.shop_id, run)
+        return run
+
+    async def _finished(self, operation: str) -> BulkStatus | None:
+        """The completed operation; None when it failed, was cancelled, stalled or is forgotten."""
+        pause, waited, seen = _FIRST_PAUSE, 0.0, -1
+        while waited < _STALLED:
+            try:
+                status = await self.gateway.bulk_status(operation)
+            except ShopRefusedError:
+                return None
+            if status.finished:
+                return _usable(status)
+            if status.object_count > seen:
+                seen, waited = status.object_count, 0.0
+            await check_installed(self.store, self.shop_id)
+            await self.sleep(pause)
+            waited += pause
+            pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+        return None
+
+    async def _got(self, status: BulkStatus, path: Path) -> bool:
+        """Whether the whole file is at `path` at the end."""
+        for _ in range(FETCHED_AT_MOST):
+            if await asyncio.to_thread(path.exists):
+                return True
+            if await self._download(status, path):
+                return True
+        return False
+
+    async def _download(self, status: BulkStatus, path: Path) -> bool:
+        """A file takes its name only when it is whole, so a file by that name is."""
+        part = path.with_suffix(".part")
+        await asyncio.to_thread(part.unlink, missing_ok=True)
+        try:
+            await self._receive(status.url, part)
+        except ShopUnavailableError as error:
+            _log.warning("download_broken", shop_id=self.shop_id, operation=status.id, error=str(error))
+            return False
+        if not await asyncio.to_thread(is_whole, part, status.object_count):
+            return False
+        await asyncio.to_thread(part.rename, path)
+        return True
+
+    async def _receive(self, url: str | None, part: Path) -> None:
+        """Nobody else may read the file: it holds people. An export without an address is empty."""
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            if url is not None:
+                async with self.gateway.open_download(url) as pieces:
+                    async for piece in pieces:
+                        await asyncio.to_thread(file.write, piece)
+
+
+def _usable(status: BulkStatus) -> BulkStatus | None:
+    """Raises ShopAccessError when asking again cannot help."""
+    if status.error_code == "ACCESS_DENIED":
+        raise ShopAccessError("The shop refuses this export: a scope is missing. Install the app again to grant it.")
+    return status if status.status == "COMPLETED" else None

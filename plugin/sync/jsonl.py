@@ -1,0 +1,116 @@
+"""Bulk exports from a file, in batches of facts: memory stays flat whatever the size of the file.
+
+A line that cannot be read is set aside with its number and its neighbours go on. Everything here blocks: call it in a
+thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Self
+
+import msgspec
+
+from integrations.shopify.mapping import OrderLine, ProductVariant, read_line
+from plugin.domain.facts import CustomerFact, LineFact, OrderFact, ProductFact, VariantFact
+from plugin.errors import BadStatementError
+
+LONGEST_LINE: Final = 16 * 1024 * 1024  # bytes; a line without an end must not fill the memory
+
+
+@dataclass(slots=True)
+class Batch:
+    """Facts of the lines up to number `lines_done` (counted from 1). Children come with their parent's id."""
+
+    lines_done: int
+    customers: list[CustomerFact] = field(default_factory=list)
+    orders: list[OrderFact] = field(default_factory=list)
+    order_lines: list[tuple[int, LineFact]] = field(default_factory=list)
+    products: list[ProductFact] = field(default_factory=list)
+    variants: list[tuple[int, VariantFact]] = field(default_factory=list)
+    bad: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def roots(self) -> int:
+        return len(self.customers) + len(self.orders) + len(self.products)
+
+
+class ExportFile:
+    """Batches of one export, from line `skip` on."""
+
+    def __init__(self, path: Path, *, skip: int = 0) -> None:
+        self._file: BinaryIO = path.open("rb", buffering=1024 * 1024)
+        self._number = 0
+        while self._number < skip and self._line() is not None:
+            pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.close()
+
+    def batch(self, size: int) -> Batch | None:
+        """The next `size` lines; None at the end."""
+        batch = Batch(lines_done=self._number)
+        for _ in range(size):
+            line = self._line()
+            if line is None:
+                break
+            _add(batch, self._number, line)
+        if batch.lines_done == self._number:
+            return None
+        batch.lines_done = self._number
+        return batch
+
+    def _line(self) -> bytes | None:
+        line = self._file.readline(LONGEST_LINE)
+        if not line:
+            return None
+        self._number += 1
+        if len(line) == LONGEST_LINE:
+            while not line.endswith(b"\n") and (line := self._file.readline(LONGEST_LINE)):
+                pass
+            return b""
+        return line
+
+
+def _add(batch: Batch, number: int, line: bytes) -> None:
+    try:
+        fact = read_line(line)
+    except BadStatementError as error:
+        batch.bad.append((number, str(error) if line.strip() else "This line is blank, or longer than 16 MiB."))
+        return
+    if isinstance(fact, OrderLine):
+        batch.order_lines.append((fact.order_id, fact.line))
+    elif isinstance(fact, OrderFact):
+        batch.orders.append(fact)
+    elif isinstance(fact, CustomerFact):
+        batch.customers.append(fact)
+    elif isinstance(fact, ProductVariant):
+        batch.variants.append((fact.product_id, fact.variant))
+    else:
+        batch.products.append(fact)
+
+
+def is_whole(path: Path, objects: int) -> bool:
+    """Whether the file holds all of the `objects` lines that the shop counted, and its last one to its end."""
+    found, last = 0, b""
+    with path.open("rb", buffering=1024 * 1024) as file:
+        while line := file.readline(LONGEST_LINE):
+            if not line.isspace():
+                found += 1
+                last = line
+    return found >= objects and _is_object(last)
+
+
+def _is_object(line: bytes) -> bool:
+    """A file may be cut inside its last line; a line that was badly written to its end is another matter."""
+    if not line or line.endswith(b"\n"):
+        return True
+    try:
+        return isinstance(msgspec.json.decode(line), dict)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
