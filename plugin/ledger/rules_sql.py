@@ -7,6 +7,7 @@ values and both databases say the same as `plugin.domain.rules.evaluate`. Every 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -51,6 +52,7 @@ from plugin.domain.text import SEPARATOR, storable
 Dialect = Literal["sqlite", "postgres"]
 Parameters = list[Any]  # int, float, str, or a list of one of them: what both drivers bind
 
+_MARK: Final = re.compile(r"\$(\d+)")
 _TRUE, _FALSE = "(1 = 1)", "(1 = 0)"
 
 
@@ -71,7 +73,14 @@ def compile_rule(
     """
     writer = _Writer(at=at, calendar=calendar, dialect=dialect, primary_model=primary_model, alias=alias)
     shop = writer.bind(shop_id)
-    return f"({alias}.shop_id = {shop} AND {writer.rule(rule)})", writer.parameters
+    return _only_used(f"({alias}.shop_id = {shop} AND {writer.rule(rule)})", writer.parameters)
+
+
+def _only_used(sql: str, parameters: Parameters) -> tuple[str, Parameters]:
+    """Drop what was bound for an expression that a constant then replaced: PostgreSQL takes none too many."""
+    used = sorted({int(number) for number in _MARK.findall(sql)})
+    places = {number: place for place, number in enumerate(used, start=1)}
+    return _MARK.sub(lambda mark: f"${places[int(mark[1])]}", sql), [parameters[number - 1] for number in used]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -65,8 +65,8 @@ class Batch:
 class Verdicts(NamedTuple):
     """Whether the rule holds for each pair, and until when that stands with no new fact (epoch microseconds; FOREVER).
 
-    At `valid_until` some clock-driven clause flips. The whole rule may not, where clauses that flip there
-    outweigh each other (`a OR b` with b always true).
+    For a comparison it is exact. It may be early for a function (a row leaves the window of its date, others are left)
+    and for AND and OR (a term that flips need not decide). An order, refund or void known for later always ends it.
     """
 
     holds: Bools

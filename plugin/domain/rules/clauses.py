@@ -138,7 +138,7 @@ def _dates(clause: AttributeClause, place: Place, batch: Batch) -> Leaf:
     day, instant = batch.column(place.day), batch.column(place.instant)
     window = date_window(_ordered(clause), batch.calendar)
     holds = compare.dates_within(day.values, instant.values, batch.today, window) & ~day.null
-    flips = compare.date_flips(day.values, batch.today, window)
+    flips = compare.date_flips(day.values, instant.values, batch.today, window)
     return Leaf(holds, None if flips is None else _starts(flips, day.null, batch))
 
 

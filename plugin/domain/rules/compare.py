@@ -36,16 +36,17 @@ def within(values: Ints, window: Numbers) -> Bools:
 
 def age_flips(since: Ints, today: Ints, window: Numbers) -> Ints:
     """The first day after `today` on which the age enters or leaves the window."""
+    if window.low > window.high:
+        return np.full(len(since), NEVER, dtype=np.int64)
     entered = since + min(max(window.low, -_FAR), _FAR)
     left = since + min(max(window.high, -_FAR), _FAR) + 1
     return earliest(today, entered, left)
 
 
 def age_list_flips(since: Ints, today: Ints, numbers: tuple[int, ...]) -> Ints:
-    """The same for a list of ages: each is entered on its day and left on the next."""
-    edges = np.array(
-        sorted({edge for number in numbers if abs(number) < _FAR for edge in (number, number + 1)} | {_FAR})
-    )
+    """The same for a list of ages: each is entered on its day and left on the next, unless that is listed, too."""
+    listed = {number for number in numbers if abs(number) < _FAR}
+    edges = np.array(sorted({_FAR} | listed ^ {number + 1 for number in listed}))
     days: Ints = since + edges[np.minimum(np.searchsorted(edges, today - since, side="right"), len(edges) - 1)]
     return days
 
@@ -74,20 +75,28 @@ def _day_of(edge: DayEdge, today: Ints) -> Ints | int:
     return days
 
 
-def date_flips(days: Ints, today: Ints, window: Dates) -> Ints | None:
-    """The first day after `today` on which an end of the window that moves with `today` passes each day."""
-    candidates = [
-        _passing(edge, days, side)
-        for edge, side in ((window.low, "right"), (window.high, "left"))
-        if isinstance(edge, DayEdge) and edge.step is not None
-    ]
-    return earliest(today, *candidates) if candidates else None
+def date_flips(days: Ints, instants: Ints, today: Ints, window: Dates) -> Ints | None:
+    """The first day after `today` on which a date enters or leaves a window whose ends move with `today`.
+
+    As the window moves on, a date is inside from the day its high end reaches it until its low end passes it: never,
+    where that is no day at all. None: the window stands still.
+    """
+    if not (_moves(window.low) or _moves(window.high)):
+        return None
+    entered, left = np.full(len(days), -NEVER, dtype=np.int64), np.full(len(days), NEVER, dtype=np.int64)
+    if isinstance(window.high, DayEdge) and window.high.step is not None:
+        entered = np.searchsorted(offset_days(*window.high.step), days - window.high.plus, side="left")
+    elif window.high is not None:
+        entered = np.where(_before(days, instants, today, window.high), -NEVER, NEVER)
+    if isinstance(window.low, DayEdge) and window.low.step is not None:
+        left = np.searchsorted(offset_days(*window.low.step), days - window.low.plus, side="right")
+    elif window.low is not None:
+        left = np.where(_after(days, instants, today, window.low), NEVER, -NEVER)
+    return np.where(entered < left, earliest(today, entered, left), NEVER)
 
 
-def _passing(edge: DayEdge, days: Ints, side: str) -> Ints:
-    """The first `today` whose edge lies beyond each day (`right`), or on or beyond it (`left`)."""
-    table = offset_days(*(edge.step or (Unit.DAY, 0)))
-    return np.searchsorted(table, days - edge.plus, side="right" if side == "right" else "left")
+def _moves(edge: DayEdge | InstantEdge | None) -> bool:
+    return isinstance(edge, DayEdge) and edge.step is not None
 
 
 def earliest(today: Ints, *candidates: Ints) -> Ints:
@@ -109,14 +118,22 @@ def reaching(limits: Floats, compared: Operator) -> list[Ints]:
             return [above]
         case Operator.GE | Operator.LT:
             return [at_least]
-        case _:
-            return [above, at_least]
+        case _:  # equal only at a whole limit
+            return _unless_same(at_least, above)
 
 
 def flip_by_search(holds_on: Callable[[Ints, Operator], Bools], today: Ints, compared: Operator) -> Ints:
     """The first day after `today` on which a comparison that flips at most once answers otherwise, by halving."""
-    parts = (Operator.GE, Operator.GT) if compared in (Operator.EQ, Operator.NE) else (compared,)
-    return earliest(today, *(_first_change(holds_on, today, part) for part in parts))
+    if compared not in (Operator.EQ, Operator.NE):
+        return earliest(today, _first_change(holds_on, today, compared))
+    changes = (_first_change(holds_on, today, part) for part in (Operator.GE, Operator.GT))
+    return earliest(today, *_unless_same(*changes))
+
+
+def _unless_same(reached: Ints, passed: Ints) -> list[Ints]:
+    """Reached and passed at once: never equal, so nothing flips."""
+    jumped = reached == passed
+    return [np.where(jumped, NEVER, reached), np.where(jumped, NEVER, passed)]
 
 
 def _first_change(holds_on: Callable[[Ints, Operator], Bools], today: Ints, compared: Operator) -> Ints:

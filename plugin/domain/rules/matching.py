@@ -115,7 +115,7 @@ def _in_dates(rows: _Rows, condition: Condition, keep: Bools, until: Ints, batch
     window, today = date_window(condition, batch.calendar), batch.today[rows.pair]
     instants = rows.column("processed_at").values
     days = batch.calendar.day_of(rows.table.columns["processed_at"].values)[rows.index]
-    flips = compare.date_flips(days, today, window)
+    flips = compare.date_flips(days, instants, today, window)
     if flips is not None:
         until = np.minimum(until, batch.calendar.start_of(np.where(keep, flips, compare.NEVER)))
     return keep & compare.dates_within(days, instants, today, window), until
