@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from plugin.domain.rules import Names, Profile, RuleError, canonical, parse
-from plugin.domain.rules.attributes import AttributeType
+from plugin.domain.rules.attributes import ATTRIBUTES, FUNCTIONS, AttributeType
+from plugin.domain.rules.meanings import ATTRIBUTE_MEANINGS, FUNCTION_MEANINGS
 from plugin.domain.rules.names import MetafieldDefinition
 
 CASES = Path(__file__).parent / "cases"
@@ -62,3 +63,9 @@ def test_every_mistake_is_named_at_its_place(row: dict[str, str], profile: Profi
     found = {f"{problem.kind.value}@{problem.offset}" for problem in refused.value.problems}
     if row["also"].startswith("unknown_attribute"):
         assert row["also"] in found
+
+
+def test_every_name_of_the_language_is_explained() -> None:
+    assert set(ATTRIBUTE_MEANINGS) == set(ATTRIBUTES)
+    assert set(FUNCTION_MEANINGS) == set(FUNCTIONS)
+    assert all(each.description.endswith(".") for each in (*ATTRIBUTES.values(), *FUNCTIONS.values()))

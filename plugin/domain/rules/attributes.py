@@ -13,6 +13,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from plugin.domain.rules.meanings import ATTRIBUTE_MEANINGS, FUNCTION_MEANINGS
+
 
 class AttributeType(StrEnum):
     DATE = "date"
@@ -160,7 +162,10 @@ _OURS: Final = (
 )  # fmt: skip
 
 ATTRIBUTES: Final[Mapping[str, Attribute]] = MappingProxyType(
-    {a.name: a for a in (*_SHOPIFY, *(replace(a, portable=False) for a in _OURS))}  # Shopify does not know ours
+    {
+        attribute.name: replace(attribute, description=ATTRIBUTE_MEANINGS.get(attribute.name, ""))
+        for attribute in (*_SHOPIFY, *(replace(each, portable=False) for each in _OURS))  # Shopify does not know ours
+    }
 )
 
 _ID_OPERATORS = frozenset({"=", "!=", "IN", "NOT IN"})
@@ -177,7 +182,7 @@ _ACTIVITY = _parameters(
     _P(name="activity_id", type=_T.ID, operators=_ID_OPERATORS), _P(name="date", type=_T.DATE), _COUNT
 )
 
-FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType({f.name: f for f in (
+_FUNCTIONS: Final = (
     Function(name="products_purchased", rows="order_lines", parameters=_parameters(
         _P(name="id", type=_T.ID, column="product_id", operators=_ID_OPERATORS),
         _P(name="tag", type=_T.TEXT_LIST, column="product_tags", operators=_EQUALS),
@@ -219,4 +224,8 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType({f.name: f for f in 
         _P(name="date", type=_T.DATE), _COUNT)),
     Function(name="in_holdout", rows="", portable=False, parameters=_parameters(
         _P(name="key", type=_T.STRING, operators=_ID_OPERATORS), _P(name="date", type=_T.DATE))),
-)})  # fmt: skip
+)  # fmt: skip
+
+FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
+    {function.name: replace(function, description=FUNCTION_MEANINGS.get(function.name, "")) for function in _FUNCTIONS}
+)
