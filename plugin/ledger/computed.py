@@ -66,13 +66,22 @@ class Writer(Protocol):
 
 
 async def reconcile(
-    writer: Writer, of: Computed, shop_id: int, pick: Pick, rows: Sequence[Row], *, at: int, keep: Row = ()
+    writer: Writer,
+    of: Computed,
+    shop_id: int,
+    pick: Pick,
+    rows: Sequence[Row],
+    *,
+    at: int,
+    only: frozenset[int] | None = None,
 ) -> int:
-    """Make the rows of the picked customers `rows`; how many were written or deleted. Rows whose key begins with one
-    of `keep` stay as they are."""
+    """Make the rows of the picked customers `rows`; how many were written or deleted. With `only`, rows whose key
+    begins with something else are none of our business."""
     sql = f"SELECT {', '.join(of.compared)} FROM {of.table} WHERE shop_id = $1 AND {pick.condition(of.customer)}"
     width = len(of.key)
-    there = {row[:width]: row for row in await writer.fetch(sql, shop_id, *pick.params) if row[0] not in keep}
+    there = {
+        row[:width]: row for row in await writer.fetch(sql, shop_id, *pick.params) if only is None or row[0] in only
+    }
     wanted = {row[:width]: row for row in rows}
     changed = [row for key, row in wanted.items() if there.get(key) != row]
     gone = [key for key in there if key not in wanted]

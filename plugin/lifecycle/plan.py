@@ -31,7 +31,7 @@ class SegmentRule:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """`as_of` in epoch microseconds. `history_from`: where the shop's own orders begin for us, if not at its own
-    beginning. `unreadable`: segments whose members are left as they are."""
+    beginning. A segment whose query is no longer read keeps its members: it is not among `segments`."""
 
     shop_id: int
     primary_model: str
@@ -40,7 +40,6 @@ class Plan:
     lapse: Lapse
     models: tuple[LifecycleModel, ...]
     segments: tuple[SegmentRule, ...]
-    unreadable: frozenset[int]
     population: Population
     history_from: int | None
 
@@ -56,24 +55,22 @@ def names_of(shop: ShopContext) -> Names:
 
 
 async def read_plan(database: Database, shop: ShopContext, as_of: datetime) -> Plan:
-    segments, unreadable = await _segments(database, shop)
     return Plan(
         shop_id=shop.id, primary_model=shop.primary_model, as_of=to_us(as_of), calendar=ShopCalendar(shop.timezone),
-        lapse=FixedLadder(*shop.ladder), models=tuple(MODELS.values()), segments=segments, unreadable=unreadable,
+        lapse=FixedLadder(*shop.ladder), models=tuple(MODELS.values()), segments=await _segments(database, shop),
         population=await read_population(database, shop.id), history_from=await _history_from(database, shop),
     )  # fmt: skip
 
 
-async def _segments(database: Database, shop: ShopContext) -> tuple[tuple[SegmentRule, ...], frozenset[int]]:
+async def _segments(database: Database, shop: ShopContext) -> tuple[SegmentRule, ...]:
     names = names_of(shop)
-    read, unreadable = [], set()
+    read = []
     for number, query in await database.fetch("SELECT id, query FROM segments WHERE shop_id = $1 ORDER BY id", shop.id):
         try:
             read.append(SegmentRule(number, parse(query, names=names).rule))
         except RuleError as error:  # it was readable when it was saved; a later version refuses it
             log.warning("segment_unreadable", shop_id=shop.id, segment_id=number, kind=str(error.primary.kind))
-            unreadable.add(number)
-    return tuple(read), frozenset(unreadable)
+    return tuple(read)
 
 
 async def _history_from(database: Database, shop: ShopContext) -> int | None:

@@ -93,15 +93,13 @@ async def recompute_customers(
 
 async def _write(writer: Writer, plan: Plan, pick: Pick, outcome: Outcome) -> int:
     """Profiles last: while an interrupted run is not done again, they say that their customers are due."""
-    parts = (
-        (TRANSITIONS, outcome.transitions, ()), (PLACEMENTS, outcome.placements, ()),
-        (MEMBERS, outcome.members, tuple(plan.unreadable)), (PROFILES, outcome.profiles, ()),
-    )  # fmt: skip
-    written = [
-        await reconcile(writer, table, plan.shop_id, pick, rows, at=plan.as_of, keep=keep)
-        for table, rows, keep in parts
-    ]
-    return sum(written)
+    shop_id, at = plan.shop_id, plan.as_of
+    written = await reconcile(writer, TRANSITIONS, shop_id, pick, outcome.transitions, at=at)
+    written += await reconcile(writer, PLACEMENTS, shop_id, pick, outcome.placements, at=at)
+    judged = frozenset(segment.id for segment in plan.segments)  # not one that was created meanwhile
+    written += await reconcile(writer, MEMBERS, shop_id, pick, outcome.members, at=at, only=judged)
+    written += await reconcile(writer, PROFILES, shop_id, pick, outcome.profiles, at=at)
+    return written
 
 
 async def _read(database: Database, plan: Plan, pick: Pick) -> Frame:
