@@ -85,8 +85,8 @@ async def merge_customers(session: Session, shop_id: int, *, kept: int, folded: 
         "UPDATE customers SET merged_into = $3 WHERE shop_id = $1 AND merged_into = $2",
         "UPDATE orders SET customer_id = $3 WHERE shop_id = $1 AND customer_id = $2",
         (
-            "INSERT INTO tag_records (shop_id, customer_id, tag, written_at)"
-            " SELECT shop_id, CAST($3 AS BIGINT), tag, written_at"
+            "INSERT INTO tag_records (shop_id, customer_id, tag, state, written_at)"
+            " SELECT shop_id, CAST($3 AS BIGINT), tag, state, written_at"
             " FROM tag_records WHERE shop_id = $1 AND customer_id = $2 ON CONFLICT DO NOTHING"
         ),
         (

@@ -453,10 +453,13 @@ class OfferResponse(ShopRow):
 
 
 class TagRecord(ShopRow):
-    """A tag in the shop that Rebloom wrote and may therefore remove."""
+    """A tag in the shop that Rebloom wrote and may therefore remove. `state` at `written_at`: intended (about to be
+    written; the shop may have it or not), written, or removed (kept until the shop states the customer's tags again,
+    so that an older statement is not taken for a tag of the merchant's own)."""
 
     customer_id = column.platform_id()
     tag = column.text_key()
+    state = column.name(length=8)
     written_at = column.instant()
 
     class Meta:

@@ -33,7 +33,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "segments": {"query": "number_of_orders > 0", "created_at": 0, "updated_at": 0},
     "segment_members": {"joined_at": 0},
-    "tag_records": {"written_at": 0},
+    "tag_records": {"state": "written", "written_at": 0},
     "customers": {"created_at": 0, "stated_at": 0},
 }  # fmt: skip
 KEYS = {

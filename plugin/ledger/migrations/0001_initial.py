@@ -512,6 +512,7 @@ class Migration(migrations.Migration):
                 ("shop_id", fields.BigIntField()),
                 ("customer_id", fields.BigIntField()),
                 ("tag", fields.CharField(primary_key=True, unique=True, db_index=True, max_length=255)),
+                ("state", fields.CharField(max_length=8)),
                 ("written_at", fields.BigIntField()),
             ],
             options={"table": "tag_records", "app": "rebloom", "pk_attr": "tag"},
