@@ -56,6 +56,9 @@ def run(shop: ShopState, number: int, scopes: frozenset[str], staged: str | None
         return
     except AccessDenied:
         operation.update(status="FAILED", errorCode="ACCESS_DENIED", completedAt=shop.now_text())
+    except Exception as broken:  # noqa: BLE001  (as on the platform: the operation fails, the shop goes on)
+        operation.update(status="FAILED", errorCode="INTERNAL_SERVER_ERROR", completedAt=shop.now_text())
+        shop.broken.append(broken)
     else:
         operation.update(fileSize=str(size), url=shop.sign_file(name) if size else None)
         operation.update(completedAt=shop.now_text(), status="COMPLETED")

@@ -57,7 +57,7 @@ OF_A_LINE = ["line", "product_id", "quantity", "original", "paid", "coupon"]
 SUBSCRIBED_PER_CENT = 55
 
 
-def prepare(folder: Path, *, today: date, customers: int | None = DEFAULT_CUSTOMERS) -> Path:
+def make_data(folder: Path, *, today: date, customers: int | None = DEFAULT_CUSTOMERS) -> Path:
     """The folder with `customers`, `products` and `orders` `.jsonl`, made when it is not there yet.
 
     `customers` takes that many households, by hash, of those with at most 400 lines (the heaviest buyers would

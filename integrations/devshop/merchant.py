@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from integrations.devshop import payloads
 from integrations.devshop.rows import Customer, Line, Order, Product, Refund, RefundLine, Value, Variant, gid, money
 from integrations.devshop.signing import session_token
-from integrations.devshop.tags import set_tags, split_tags
+from integrations.devshop.tags import set_tags, split_tags, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,16 +88,12 @@ class DevShop:
         """What the merchant does by hand on a customer's page."""
         with self.state.lock:
             row = self.state.data.customers[number]
-            gone = {tag.casefold() for tag in split_tags(remove)}
+            before, gone = row.tags, {tag.casefold() for tag in split_tags(remove)}
             left = [tag for tag in row.tags if tag.casefold() not in gone]
             known = {tag.casefold() for tag in left}
             fresh = [tag for tag in split_tags(add) if tag.casefold() not in known]
             set_tags(self.state, row, left + fresh)
-            self._customer_event("customers/update", row)
-            for topic, tags in (("customer.tags_added", fresh), ("customer.tags_removed", list(remove))):
-                if tags:
-                    body = {"customerId": gid("Customer", number), "tags": tags, "occurredAt": row.updated_at}
-                    self.state.announce(topic, body)
+            tell(self.state, row, added=fresh, removed=[tag for tag in before if tag not in left])
             return row.tags
 
     def set_email_consent(self, number: int, state: str) -> None:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from integrations.devshop.shop import ShopState
 
 
+CENT = 100
+
+
 def price(scaled: int) -> str:
     return f"{scaled / 10_000:.2f}"
 
@@ -31,12 +34,16 @@ def customer(row: Customer, currency: str) -> dict[str, Any]:
         "verified_email": row.email is not None,
         "phone": row.phone,
         "currency": currency,
-        "addresses": [],
+        "default_address": None
+        if row.country is None
+        else {"country_code": row.country, "province_code": row.province, "city": row.city, "zip": row.zip},
     }
 
 
 def line(row: Line) -> dict[str, Any]:
-    unit = row.original_total // row.quantity if row.quantity else 0
+    # Rounded up to the cent, so that price x quantity less the discount is what was paid, to the cent.
+    unit = -(-row.original_total // (row.quantity * CENT)) * CENT if row.quantity else 0
+    discount = price(unit * row.quantity - row.discounted_total)
     return {
         "id": row.id,
         "admin_graphql_api_id": gid("LineItem", row.id),
@@ -48,7 +55,8 @@ def line(row: Line) -> dict[str, Any]:
         "quantity": row.quantity,
         "current_quantity": row.current_quantity,
         "price": price(unit),
-        "total_discount": price(row.original_total - row.discounted_total),
+        "total_discount": discount,
+        "discount_allocations": [] if discount == "0.00" else [{"amount": discount}],
     }
 
 

@@ -74,6 +74,11 @@ class Delivery:
     subscription: int | None = None
 
 
+def enum_of(topic: str) -> str:
+    """`customer.tags_added` and `orders/create` as the schema's WebhookSubscriptionTopic names them."""
+    return topic.upper().replace("/", "_").replace(".", "_")
+
+
 def granted(scopes: Sequence[str]) -> frozenset[str]:
     """Writing implies reading."""
     return frozenset(scopes) | {"read_" + each.removeprefix("write_") for each in scopes if each.startswith("write_")}
@@ -94,6 +99,7 @@ class ShopState:
     monotonic: Callable[[], float] = time.monotonic
     bulk_pause: float = 0.0
     shuffle_bulk: int | None = None
+    echo_tag_writes: bool = True
     offset: timedelta = timedelta()
     lock: threading.RLock = field(default_factory=threading.RLock)
     writes: Counter[str] = field(default_factory=Counter)
@@ -112,6 +118,7 @@ class ShopState:
     spellings: dict[str, str] = field(default_factory=dict)
     staged: dict[str, Path] = field(default_factory=dict)
     jobs: deque[tuple[int, frozenset[str], str | None]] = field(default_factory=deque)
+    broken: list[Exception] = field(default_factory=list)
     outbox: deque[Delivery] = field(default_factory=deque)
     file_secret: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     wake: Callable[[], None] = lambda: None
@@ -154,14 +161,17 @@ class ShopState:
 
     def announce(self, topic: str, payload: dict[str, Any], *, event: str | None = None) -> None:
         """Queue a webhook to every subscription of the topic; the compliance topics go to the app's own address."""
-        enum = topic.upper().replace("/", "_").replace(".", "_")
-        to = [(number, each["uri"]) for number, each in self.subscriptions.items() if each["topic"] == enum]
+        to = [(number, each["uri"]) for number, each in self.subscriptions.items() if each["topic"] == enum_of(topic)]
         if topic in COMPLIANCE_TOPICS:
             to = [(0, f"{self.app.url}/webhooks")]
         body, event = orjson.dumps(payload), event or str(uuid4())
         for number, uri in to:
             self.outbox.append(Delivery(topic, uri, body, str(uuid4()), event, self.now_text(), number or None))
         self.wake()
+
+    def listens(self, *topics: str) -> bool:
+        wanted = {enum_of(topic) for topic in topics}
+        return any(each["topic"] in wanted for each in self.subscriptions.values())
 
     def sign_file(self, name: str) -> str:
         expires = int((self.now() + FILES_LAST).timestamp())

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 
-from integrations.devshop.rows import Customer, Order, Product, gid_number
+from integrations.devshop import payloads
+from integrations.devshop.rows import Customer, Order, Product, gid, gid_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 MOST_TAGS = 250
 LONGEST_TAG = 255
 MOST_INPUT = 250
+TAG_TOPICS = ("customers/update", "customer.tags_added", "customer.tags_removed")
 COLLECTIONS = {"Customer": "customers", "Order": "orders", "Product": "products"}
 Payload = dict[str, Any]
 
@@ -43,6 +45,8 @@ def tags_add(call: Call, args: dict[str, Any]) -> Payload:
         return {"node": None, "userErrors": [{"field": ["tags"], "message": f"Tags cannot be more than {MOST_TAGS}"}]}
     if fresh:
         set_tags(call.shop, row, [*row.tags, *(_shop_spelling(call.shop, row, tag) for tag in fresh)])
+        if call.shop.echo_tag_writes:
+            tell(call.shop, row, added=fresh)
     return {"node": row, "userErrors": []}
 
 
@@ -55,7 +59,10 @@ def tags_remove(call: Call, args: dict[str, Any]) -> Payload:
     gone = {fold(tag) for tag in split_tags(args["tags"])}
     left = [tag for tag in row.tags if fold(tag) not in gone]
     if len(left) != len(row.tags):
+        removed = [tag for tag in row.tags if tag not in left]
         set_tags(call.shop, row, left)
+        if call.shop.echo_tag_writes:
+            tell(call.shop, row, removed=removed)
     return {"node": row, "userErrors": []}
 
 
@@ -67,6 +74,19 @@ def set_tags(shop: ShopState, row: Customer | Order | Product, tags: list[str]) 
     if isinstance(row, Customer):
         for tag in row.tags:
             shop.spellings.setdefault(tag.casefold(), tag)
+
+
+def tell(
+    shop: ShopState, row: Customer | Order | Product, *, added: Iterable[str] = (), removed: Iterable[str] = ()
+) -> None:
+    """The webhooks of a customer's changed tags, whoever changed them."""
+    if not isinstance(row, Customer) or not shop.listens(*TAG_TOPICS):
+        return
+    shop.announce("customers/update", payloads.customer(row, shop.currency))
+    for topic, tags in (("customer.tags_added", list(added)), ("customer.tags_removed", list(removed))):
+        if tags:
+            body = {"customerId": gid("Customer", row.id), "tags": tags, "occurredAt": row.updated_at}
+            shop.announce(topic, body)
 
 
 def _shop_spelling(shop: ShopState, row: Customer | Order | Product, tag: str) -> str:
