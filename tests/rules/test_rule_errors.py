@@ -124,6 +124,8 @@ ERRORS = [
     ("anniversary('facts.birthday') «> today", "operator_not_supported"),
     ("anniversary('facts.birthday') «MATCHES (a = 1)", "operator_not_supported"),
     ("metafields.facts.colours «= 'red'", "operator_not_supported"),
+    ("metafields.facts.colours «MATCHES (a = 1)", "operator_not_supported"),
+    ("«metafields.facts.nothing MATCHES (a = 1)", "unknown_attribute"),
     ("number_of_orders = «2.5", "type_mismatch"),
     ("number_of_orders = «9223372036854775808", "type_mismatch"),
     ("number_of_orders IN (1, «'2', 3)", "type_mismatch"),

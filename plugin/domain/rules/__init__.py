@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from plugin.domain.rules.canonical import canonical
 from plugin.domain.rules.check import Checker
 from plugin.domain.rules.errors import Kind, Problem, Profile, Report, RuleError, Severity
+from plugin.domain.rules.export import ShopifyText, to_shopify
 from plugin.domain.rules.names import NO_NAMES, MetafieldDefinition, Names
 from plugin.domain.rules.parser import parse_text
 from plugin.domain.rules.syntax import Rule, normalised
@@ -22,9 +23,11 @@ __all__ = [
     "Rule",
     "RuleError",
     "Severity",
+    "ShopifyText",
     "canonical",
     "normalised",
     "parse",
+    "to_shopify",
 ]
 
 

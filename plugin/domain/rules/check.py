@@ -9,7 +9,7 @@ from plugin.domain.rules.attributes import ATTRIBUTES, FUNCTIONS, NUMERIC, Attri
 from plugin.domain.rules.canonical import canonical
 from plugin.domain.rules.check_functions import FunctionChecker
 from plugin.domain.rules.errors import Kind, Profile, Report, listing, quoted
-from plugin.domain.rules.names import Names, find_metafield
+from plugin.domain.rules.names import Lookup, Names, find_metafield
 from plugin.domain.rules.ranges import warn_of_ranges
 from plugin.domain.rules.raw import RawClause, RawCondition, RawMatches, RawValue, Reference
 from plugin.domain.rules.resolve import Resolver
@@ -88,7 +88,8 @@ class Checker:
     def attribute_with_matches(self, raw: RawMatches) -> bool:
         """Reports MATCHES behind the name of an attribute; False when there is no such attribute either."""
         name = raw.subject.name
-        if name not in ATTRIBUTES and name != "anniversary":
+        is_metafield = find_metafield(self._names, name) is not Lookup.UNKNOWN
+        if name not in ATTRIBUTES and name != "anniversary" and not is_metafield:
             return False
         slot = self._resolver.slot(raw.subject)
         if slot is not None:
