@@ -139,6 +139,8 @@ class _Writer:
         if isinstance(clause, IsNull):
             return self.is_null(place, negated=clause.negated)
         if isinstance(clause, Contains | HasAffix):
+            if place.form not in (Form.TEXT, Form.LIST, Form.NOWHERE):
+                raise TypeError(f"{clause} does not fit its attribute: the check lets no such clause through")
             held = _FALSE if place.form is Form.NOWHERE else self.present(place, self.text(clause, place))
             return f"(NOT {held})" if clause.negated else held
         match place.form:

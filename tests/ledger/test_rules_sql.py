@@ -1,11 +1,15 @@
 """A rule as SQL says the same as the rule in memory, on both databases."""
 
+from decimal import Decimal
+
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plugin.domain.calendar import ShopCalendar
+from plugin.domain.rules import parse
 from plugin.domain.rules.evaluate import evaluate
-from plugin.domain.rules.syntax import Rule
+from plugin.domain.rules.syntax import AttributeRef, Contains, In, Matches, NumberValue, Rule, TextValue
 from plugin.ledger.database import Database
 from plugin.ledger.rules_sql import compile_rule
 from tests.support.rule_shop import DAY, FIRST_DAY, LAST_DAY, MODELS, SHOP, RuleShop, as_batch, made_up, put
@@ -41,3 +45,60 @@ async def test_both_evaluators_choose_the_same_customers(database: Database, rul
         await put(_STORED[id(database)], database)
     calendar = ShopCalendar(zone)
     assert await chosen(rule, at, calendar, database) == in_memory(rule, at, calendar, _STORED[id(database)])
+
+
+TEXTS = (
+    "days_since_last_order >= lapse_days AND NOT customer_tags CONTAINS 'VIP'",
+    "orders_placed MATCHES (date >= -90d, count >= 1, sum_amount > 5) OR number_of_orders = 0",
+    "products_purchased MATCHES (tag = 'VIP', date BETWEEN -12m AND today, sum_quantity >= 2)",
+    "products_purchased NOT MATCHES (id IN (1, 2, 3), category = 'en')",
+    "amount_spent > 0.5 * average_order_value",
+    "customer_language IN ('en', 'it\\'s') AND rfm_frequency NOT IN (1, 5)",
+)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+async def test_written_rules_choose_the_same_customers_in_every_zone(database: Database, text: str) -> None:
+    shop = made_up(3, ShopCalendar(ZONES[0]), customers=80)
+    await put(shop, database)
+    rule, at = parse(text).rule, (LAST_DAY - 30) * DAY
+    for calendar in map(ShopCalendar, ZONES):
+        found = await chosen(rule, at, calendar, database)
+        assert found == in_memory(rule, at, calendar, shop)
+        assert 0 < len(found) < 80
+
+
+async def test_a_rule_never_chooses_a_customer_of_another_shop(database: Database) -> None:
+    calendar = ShopCalendar("UTC")
+    await put(made_up(4, calendar), database)
+    always = parse("number_of_orders >= 0 OR number_of_orders < 0").rule
+    assert len(await chosen(always, LAST_DAY * DAY, calendar, database)) == 40
+    assert await chosen(always, LAST_DAY * DAY, calendar, database, shop_id=SHOP + 1) == set()
+
+
+async def test_a_list_of_ten_thousand_is_one_parameter(database: Database) -> None:
+    calendar = ShopCalendar("UTC")
+    shop = made_up(5, calendar)
+    await put(shop, database)
+    ids = tuple(NumberValue(Decimal(number)) for number in range(3, 10_003))
+    rule = Matches("products_purchased", (In(AttributeRef("id"), ids),))
+    at = LAST_DAY * DAY
+    assert await chosen(rule, at, calendar, database) == in_memory(rule, at, calendar, shop)
+
+
+def test_values_are_bound_and_never_written_into_the_text() -> None:
+    rule = parse("customer_language = 'x\\'; DROP TABLE profiles; --' AND customer_tags CONTAINS 'y'").rule
+    for dialect in ("sqlite", "postgres"):
+        sql, parameters = compile_rule(
+            rule, shop_id=SHOP, at=0, calendar=ShopCalendar("UTC"), dialect=dialect, primary_model="m", alias="profile"
+        )
+        assert "DROP" not in sql
+        assert "'" not in sql
+        assert sql.startswith("(profile.shop_id = CAST($1 AS BIGINT) AND ")
+        assert parameters == [SHOP, "x'; DROP TABLE profiles; --", "\x1fy\x1f"]
+
+
+def test_an_unchecked_clause_raises_and_never_matches_quietly() -> None:
+    rule = Contains(AttributeRef("number_of_orders"), TextValue("1"))
+    with pytest.raises(TypeError, match="does not fit"):
+        compile_rule(rule, shop_id=1, at=0, calendar=ShopCalendar("UTC"), dialect="sqlite", primary_model="m")

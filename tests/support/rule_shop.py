@@ -108,7 +108,7 @@ def _line(rng: random.Random, line_id: int, order_id: int) -> Record:
 def _product(rng: random.Random, product_id: int) -> Record:
     return {
         "shop_id": SHOP, "id": product_id, "title": "", "handle": "", "status": "ACTIVE", "product_type": "",
-        "vendor": "", "tags": _list(rng, TAGS, folded=True), "category": _or_none(rng, rng.choice(TEXTS)),
+        "vendor": "", "tags": list_text(["vip"]) if product_id == 1 else _list(rng, TAGS, folded=True), "category": "en" if product_id == 1 else _or_none(rng, rng.choice(TEXTS)),
         "gift_card": False, "created_at": 0, "stated_at": 0, "published_at": None, "inventory": None, "price": None,
         "image_url": None, "available": True, "deleted_at": None,
     }  # fmt: skip
