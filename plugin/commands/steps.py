@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from plugin.errors import NotFoundError
 from plugin.installations import Gateways
 from plugin.ledger.inbox import list_set_aside, run_again
 from plugin.ledger.migrate import migrate
@@ -26,11 +25,11 @@ from plugin.work import work_folder
 
 
 @asynccontextmanager
-async def opened(settings: Settings, domain: str | None) -> AsyncIterator[tuple[Store, ShopContext | None]]:
-    """A migrated store, and the shop when one is named."""
+async def opened(settings: Settings) -> AsyncIterator[Store]:
+    """A migrated store."""
     await migrate(settings.database_url)
     async with open_store(settings) as store:
-        yield store, await shop_by_domain(domain) if domain else None
+        yield store
 
 
 @contextmanager
@@ -56,8 +55,8 @@ def _bar() -> Iterator[Callable[[str, int, int | None], None]]:
 
 
 async def sync_shop(settings: Settings, domain: str) -> None:
-    async with opened(settings, domain) as (store, named), _gateways(settings, store) as gateways:
-        shop = _known(named)
+    async with opened(settings) as store, _gateways(settings, store) as gateways:
+        shop = await shop_by_domain(domain)
         with _bar() as show:
             report = await run_sync(
                 store,
@@ -75,9 +74,10 @@ async def sync_shop(settings: Settings, domain: str) -> None:
 
 
 async def recompute_one(settings: Settings, domain: str, as_of: datetime | None) -> None:
-    async with opened(settings, domain) as (store, shop):
+    async with opened(settings) as store:
+        shop = await shop_by_domain(domain)
         with _bar() as show:
-            by_stage = await _recompute(store, _known(shop), as_of or utc_now(), show)
+            by_stage = await _recompute(store, shop, as_of or utc_now(), show)
         for stage, count in by_stage.items():
             typer.echo(f"{stage}: {count}")
 
@@ -91,8 +91,8 @@ async def _recompute(
 
 
 async def push_one(settings: Settings, domain: str, *, dry_run: bool) -> None:
-    async with opened(settings, domain) as (store, named), _gateways(settings, store) as gateways:
-        shop = _known(named)
+    async with opened(settings) as store, _gateways(settings, store) as gateways:
+        shop = await shop_by_domain(domain)
         with _bar() as show:
             report = await push_tags(
                 store,
@@ -114,7 +114,8 @@ async def push_one(settings: Settings, domain: str, *, dry_run: bool) -> None:
 
 
 async def show_inbox(settings: Settings, domain: str | None, *, again: bool) -> None:
-    async with opened(settings, domain) as (store, shop):
+    async with opened(settings) as store:
+        shop = await shop_by_domain(domain) if domain else None
         rows = await list_set_aside(store, shop.id if shop else None)
         for row in rows:
             typer.echo(f"{row.domain}  {row.topic}  {row.webhook_id}  {row.attempts} attempts: {row.reason}")
@@ -131,9 +132,3 @@ async def _gateways(settings: Settings, store: Store) -> AsyncIterator[Gateways]
         yield gateways
     finally:
         await gateways.close()
-
-
-def _known(shop: ShopContext | None) -> ShopContext:
-    if shop is None:
-        raise NotFoundError("Name the shop: x.myshopify.com")
-    return shop
