@@ -178,6 +178,14 @@ class _Merge(Struct):
     admin_graphql_api_id_customer_deleted: str
 
 
+class _EditedOrder(Struct):
+    order_id: Id
+
+
+class _Edit(Struct):
+    order_edit: _EditedOrder
+
+
 class _Scopes(Struct):
     current: list[str]
 
@@ -222,6 +230,11 @@ def read_id(body: bytes) -> int:
 
 def read_merge(body: bytes) -> Merge:
     return _read(body, _Merge, _merge)
+
+
+def read_edited_order_id(body: bytes) -> int:
+    """`orders/edited` tells what changed, not the order."""
+    return _read(body, _Edit, lambda stated: stated.order_edit.order_id)
 
 
 def read_scopes(body: bytes) -> frozenset[str]:

@@ -16,6 +16,7 @@ import structlog
 
 from integrations.shopify.queries import document
 from plugin.domain.instants import to_us
+from plugin.installations import write_shop
 from plugin.ledger.database import Database
 from plugin.ledger.facts import write_customers_in_bulk, write_orders_in_bulk, write_products_in_bulk
 from plugin.ledger.settle import Counts, count_rows, settle_customers, settle_orders, settle_products
@@ -106,16 +107,7 @@ class _Copy:
     async def _shop(self) -> int | None:
         """The shop's own facts, and from when on it shows its orders."""
         fact = await self.exporter.gateway.shop_info()
-        await self.store.database.execute(
-            "UPDATE shops SET platform_id = $1, name = $2, currency = $3, timezone = $4, primary_host = $5"
-            " WHERE id = $6",
-            fact.platform_id,
-            fact.name,
-            fact.currency,
-            fact.timezone,
-            fact.primary_host,
-            self.shop.id,
-        )
+        await write_shop(self.store, self.shop.id, fact)
         if ALL_ORDERS in await self.exporter.gateway.granted_scopes():
             return None
         begun = await states.started_at(self.store, self.shop.id)
