@@ -118,8 +118,8 @@ async def _write(run: _Run, plan: Plan) -> None:
     await records.forget_stated_removals(run.store.database, run.shop.id)
     if len(plan.tags) >= BULK_FROM:
         # Removals first: a stop between the two leaves a customer with no stage tag rather than with two.
-        await _bulk_tags(run, {who: change.remove for who, change in plan.tags.items() if change.remove}, add=False)
-        await _bulk_tags(run, {who: change.add for who, change in plan.tags.items() if change.add}, add=True)
+        await _bulk_remove(run, {who: change for who, change in plan.tags.items() if change.remove})
+        await _bulk_add(run, {who: change.add for who, change in plan.tags.items() if change.add})
     else:
         for batch in _batches(list(plan.tags.items()), TAG_BATCH):
             await _swap(run, batch)
@@ -162,23 +162,30 @@ async def _refuse(run: _Run, refusals: Sequence[tuple[int, str, str]]) -> None:
     run.tell()
 
 
-async def _bulk_tags(run: _Run, tags: Mapping[int, list[str]], *, add: bool) -> None:
+async def _bulk_remove(run: _Run, changes: Mapping[int, Change]) -> None:
     """One line per customer; answers are put on record as they are read."""
-    customers = [who for who in tags if who not in run.refused]
-    if not customers:
-        return
-    if add:
-        await records.intend(run.store.database, run.shop.id, [(who, tags[who]) for who in customers], at=run.at())
-    lines = [{"id": gid("Customer", who), "tags": tags[who]} for who in customers]
-    async for part in _parts(run.gateway.bulk_mutation(_ADD if add else _REMOVE, lines), _COMMIT):
-        fine = [(customers[line.line], tags[customers[line.line]]) for line in part if not line.errors]
-        await _confirm(run, added=fine if add else (), removed=() if add else fine)
-        refused = [(customers[line.line], "; ".join(line.errors)) for line in part if line.errors]
-        await _refuse(run, [(who, said, _mark(_half(tags[who], add=add))) for who, said in refused])
+    customers = list(changes)
+    lines = [_line(who, changes[who].remove) for who in customers]
+    async for part in _answers(run, _REMOVE, lines, _COMMIT):
+        fine = [(customers[line.line], changes[customers[line.line]].remove) for line in part if not line.errors]
+        await _confirm(run, added=(), removed=fine)
+        refused = [(customers[line.line], line.errors) for line in part if line.errors]
+        await _refuse(run, [(who, "; ".join(said), _mark(changes[who])) for who, said in refused])
 
 
-def _half(tags: list[str], *, add: bool) -> Change:
-    return Change(add=tags) if add else Change(remove=tags)
+async def _bulk_add(run: _Run, adds: Mapping[int, list[str]]) -> None:
+    customers = [who for who in adds if who not in run.refused]
+    await records.intend(run.store.database, run.shop.id, [(who, adds[who]) for who in customers], at=run.at())
+    lines = [_line(who, adds[who]) for who in customers]
+    async for part in _answers(run, _ADD, lines, _COMMIT):
+        fine = [(customers[line.line], adds[customers[line.line]]) for line in part if not line.errors]
+        await _confirm(run, added=fine, removed=())
+        refused = [(customers[line.line], line.errors) for line in part if line.errors]
+        await _refuse(run, [(who, "; ".join(said), _mark(Change(add=adds[who]))) for who, said in refused])
+
+
+def _line(customer: int, tags: list[str]) -> dict[str, Any]:
+    return {"id": gid("Customer", customer), "tags": tags}
 
 
 async def _set_stages(run: _Run, stages: Sequence[Stage]) -> None:
@@ -198,7 +205,7 @@ async def _bulk_stages(run: _Run, stages: Sequence[Stage]) -> None:
     batches = list(_batches(stages, _STAGE_BATCH))
     lines = [{"metafields": [_input(write) for stage in batch for write in _metafields(stage)]} for batch in batches]
     refused: list[Stage] = []
-    async for part in _parts(run.gateway.bulk_mutation(_SET, lines), _COMMIT // _STAGE_BATCH):
+    async for part in _answers(run, _SET, lines, _COMMIT // _STAGE_BATCH):
         await _stages_done(run, [stage for line in part if not line.errors for stage in batches[line.line]])
         refused += [stage for line in part if line.errors for stage in batches[line.line]]
     for stage in refused:
@@ -237,17 +244,10 @@ async def _without_refused(store: Store, shop: ShopContext, plan: Plan) -> Plan:
     refused = await records.refused_before(store.database, shop.id)
     if not refused:
         return plan
-    tags = {
-        who: change for who, change in plan.tags.items() if not _marks(change) & {m for w, m in refused if w == who}
-    }
+    tags = {who: change for who, change in plan.tags.items() if (who, _mark(change)) not in refused}
     gone = {who for who in plan.tags if who not in tags}
     stages = [each for each in plan.stages if each[0] not in gone and (each[0], _stage_mark(each)) not in refused]
     return Plan(tags, stages, plan.wanting)
-
-
-def _marks(change: Change) -> set[str]:
-    """A bulk run sends the removals and the additions apart, so either may be what was refused."""
-    return {_mark(change), _mark(Change(add=change.add)), _mark(Change(remove=change.remove))}
 
 
 def _mark(change: Change) -> str:
@@ -263,7 +263,6 @@ def _fingerprint(*parts: str) -> str:
 
 
 def _sample(plan: Plan) -> tuple[str, ...]:
-    """ "Customer 7: + rbl-stage-active - rbl-stage-visitor"."""
     return tuple(
         " ".join((f"Customer {who}:", *(f"+ {tag}" for tag in change.add), *(f"- {tag}" for tag in change.remove)))
         for who, change in islice(plan.tags.items(), SAMPLE)
@@ -275,12 +274,16 @@ def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-async def _parts(lines: AsyncIterator[BulkLine], size: int) -> AsyncIterator[list[BulkLine]]:
-    """Also when `lines` fails half way: what the shop did is handed on first."""
+async def _answers(
+    run: _Run, document: str, lines: Sequence[Mapping[str, Any]], size: int
+) -> AsyncIterator[list[BulkLine]]:
+    """In parts of at most `size`. Where the run fails half way, what the shop did is handed on first."""
+    if not lines:
+        return
     part: list[BulkLine] = []
     failure: RebloomError | None = None
     try:
-        async for line in lines:
+        async for line in run.gateway.bulk_mutation(document, lines):
             part.append(line)
             if len(part) >= size:
                 yield part
