@@ -68,7 +68,7 @@ class ShopCalendar:
         return to_us(local.replace(tzinfo=ZoneInfo(self.zone)))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)  # half a megabyte each
 def offset_days(unit: Unit, count: int) -> Ints:
     """Where each epoch day 0.._END lands after a step of calendar units: never decreasing, so it can be searched.
 
@@ -78,11 +78,13 @@ def offset_days(unit: Unit, count: int) -> Ints:
     count = min(max(count, -_FARTHEST), _FARTHEST)
     match unit:
         case Unit.DAY:
-            return days + count
+            days = days + count
         case Unit.WEEK:
-            return days + 7 * count
+            days = days + 7 * count
         case Unit.MONTH | Unit.YEAR:
-            return _shift_months(days, count * (12 if unit is Unit.YEAR else 1))
+            days = _shift_months(days, count * (12 if unit is Unit.YEAR else 1))
+    days.flags.writeable = False
+    return days
 
 
 def step_day(day: int, unit: Unit, count: int) -> int:

@@ -16,7 +16,7 @@ Bools = NDArray[np.bool_]
 TEXT: Final = np.dtypes.StringDType()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # arrays have no one truth to compare by
 class Column:
     """One value per row. `values` is int64, float64, bool or StringDType; where `null` it holds 0 or ''."""
 

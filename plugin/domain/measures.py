@@ -26,7 +26,7 @@ _EXACT: Final = 2**53  # integers up to here are exact in a double, and so their
 _GAPS_AT_ONCE: Final = 4_000_000  # bounds the memory of a median over every pair's own gaps
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Orders:
     """Orders of customers 0..n-1, tests and deleted ones left out, sorted by (customer, processed_at, order id).
 
@@ -45,7 +45,7 @@ class Orders:
     refund_amount: Ints
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Timelines:
     """Orders (`index`) of each timeline in use, in order; pairs point into them."""
 

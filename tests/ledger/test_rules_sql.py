@@ -1,6 +1,7 @@
 """A rule as SQL says the same as the rule in memory, on both databases."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -66,6 +67,32 @@ async def test_written_rules_choose_the_same_customers_in_every_zone(database: D
         found = await chosen(rule, at, calendar, database)
         assert found == in_memory(rule, at, calendar, shop)
         assert 0 < len(found) < 80
+
+
+REAL = (
+    "email_subscription_status = 'SUBSCRIBED' AND last_order_date >= -90d",
+    "products_purchased(date: -365d, sum_quantity: 2) = true",
+    "customer_within_distance(coordinates: (45.4, -75.7), distance_km: 50) = true OR number_of_orders > 2",
+    "shopify_email.opened(count_at_least: 1) = false AND customer_countries CONTAINS 'US'",
+    "metafields.facts.birth_date >= 2000-01-01 OR anniversary('facts.birth_date') = today",
+    "store_credit_accounts NOT MATCHES (balance > 5.5) AND companies IS NULL",
+)
+
+
+def queries() -> list[str]:
+    """Queries of real stores, and where the specification is at hand, all of its own."""
+    shared = Path(__file__).parents[3] / "shared" / "segment-queries.tsv"
+    lines = shared.read_text(encoding="utf-8").split("\n")[1:] if shared.exists() else []
+    return [*REAL, *(line.split("\t")[0] for line in lines if line)]
+
+
+async def test_queries_of_real_stores_choose_the_same_customers(database: Database) -> None:
+    calendar = ShopCalendar("America/New_York")
+    shop = made_up(6, calendar)
+    await put(shop, database)
+    for text in queries():
+        rule, at = parse(text).rule, (FIRST_DAY + 200) * DAY
+        assert await chosen(rule, at, calendar, database) == in_memory(rule, at, calendar, shop), text
 
 
 async def test_a_rule_never_chooses_a_customer_of_another_shop(database: Database) -> None:

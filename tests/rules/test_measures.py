@@ -6,11 +6,12 @@ from itertools import pairwise
 from statistics import median
 
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from plugin.domain.calendar import ShopCalendar
-from plugin.domain.columns import Column
+from plugin.domain.columns import Column, Ints
 from plugin.domain.instants import FOREVER
 from plugin.domain.lapse import DEFAULT_LADDER, FixedLadder
 from plugin.domain.measures import MEASURES, Orders, measure
@@ -169,6 +170,28 @@ def test_an_average_of_amounts_beyond_doubles_is_still_the_nearest_double() -> N
     total = 2**60 + 1
     orders = [AnOrder(1, total=total), AnOrder(2, total=0), AnOrder(3, total=0)]
     assert one(orders, 9)["average_order_value"] == total / 30_000
+
+
+def test_a_ladder_rises_from_at_least_one_day() -> None:
+    assert FixedLadder(30, 60, 90).rungs == (30, 60, 90)
+    for rungs in ((0, 1, 2), (90, 80, 360), (90, 180, 170)):
+        with pytest.raises(ValueError, match="must rise"):
+            FixedLadder(*rungs)
+
+
+def test_lapse_days_may_differ_by_customer_and_decide_what_a_return_is() -> None:
+    def own_rhythm(gaps: Ints, span_days: Ints) -> tuple[Ints, Ints, Ints]:
+        """Ten days for who has no gap yet, else three times the mean gap."""
+        days = np.where(gaps == 0, 10, 3 * span_days // np.maximum(gaps, 1))
+        return days, 2 * days, 3 * days
+
+    orders = as_arrays([[AnOrder(0), AnOrder(20 * DAY), AnOrder(60 * DAY), AnOrder(160 * DAY)], [AnOrder(0)]])
+    customer, at = np.array([0, 0, 0, 1]), np.array([20, 60, 160, 160]) * DAY
+    columns = measure(orders, customer, at, calendar=ShopCalendar("UTC"), lapse=own_rhythm)
+    assert columns["lapse_1"].values.tolist() == [60, 90, 160, 10]
+    # 20 days end ten of silence; 40 fall short of the 60 that held then; 100 reach the 90 that held then.
+    assert columns["return_order_day"].values.tolist() == [20, 20, 160, 0]
+    assert columns["return_order_day"].null.tolist() == [False, False, False, True]
 
 
 def test_only_the_wanted_measures_are_given() -> None:

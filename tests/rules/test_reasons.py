@@ -1,11 +1,16 @@
 """Why a verdict fell: the comparisons that decided, as values and as sentences."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from plugin.domain.calendar import ShopCalendar
 from plugin.domain.reasons import Reason, reasons, text
 from plugin.domain.rules import parse
-from plugin.domain.rules.syntax import AttributeRef, Comparison, Operator, TextValue
+from plugin.domain.rules.syntax import AttributeRef, Comparison, Not, Operator, Rule, TextValue
 from tests.rules.test_evaluate import three_customers
+from tests.support.rule_shop import DAY, as_batch, made_up
+from tests.support.rules import RULES
 
 ANNA, BEN, CEM = range(3)
 
@@ -53,6 +58,16 @@ def test_a_reason_keeps_measure_value_operator_and_threshold() -> None:
 )  # fmt: skip
 def test_the_deciding_comparisons_are_told_as_they_stand(rule: str, row: int, says: list[str]) -> None:
     assert why(rule, row) == says
+
+
+@settings(max_examples=80, deadline=None)
+@given(rule=RULES, row=st.integers(0, 39))
+def test_every_verdict_has_reasons_and_the_contrary_rule_has_the_same(rule: Rule, row: int) -> None:
+    batch = as_batch(made_up(1, ShopCalendar("UTC"), customers=40), 19_900 * DAY, ShopCalendar("UTC"))
+    found = reasons(rule, batch, row)
+    assert found
+    assert all(reason.measure and reason.operator for reason in found)
+    assert reasons(Not(rule), batch, row) == found
 
 
 def test_a_stage_of_a_named_model_is_told_with_its_model() -> None:

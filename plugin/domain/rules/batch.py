@@ -13,7 +13,7 @@ from plugin.domain.columns import Bools, Column, Ints
 from plugin.domain.rules.syntax import Clause
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RowTable:
     """Rows of a kind, sorted by customer and order. Pair i owns rows `start[i]` up to `stop[i]`; pairs may share rows.
 
@@ -36,7 +36,7 @@ class Leaf(NamedTuple):
     rows: Ints | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """Pairs to judge. `columns` are those that attributes.py names, and `next_fact_at` from the measures;
     of a lifecycle model `stage:<model>`, `since_day:<model>`, `previous_stage:<model>` and, where the stage itself
