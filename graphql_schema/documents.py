@@ -1,0 +1,125 @@
+"""Parsed, measured and validated documents, kept by their text."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    parse,
+    validate,
+)
+
+from graphql_schema.limits import LIMITS, DocumentLimitError, Limits, check_limits
+
+_KEPT: Final = 512
+_MOST_ERRORS: Final = 10  # of one document: each costs time and bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A valid document. `fragments` by name, `operations` by name (None: the anonymous one)."""
+
+    document: DocumentNode
+    operations: Mapping[str | None, OperationDefinitionNode]
+    fragments: Mapping[str, FragmentDefinitionNode]
+
+    def operation(self, name: str | None) -> OperationDefinitionNode:
+        """The operation to run. Raises GraphQLError when `name` does not choose exactly one."""
+        if name is not None:
+            if name not in self.operations:
+                raise GraphQLError(f"The document has no operation named {name[:80]!r}.")
+            return self.operations[name]
+        if len(self.operations) != 1:
+            raise GraphQLError("The document has several operations: name the one to run in `operationName`.")
+        return next(iter(self.operations.values()))
+
+
+class InvalidDocumentError(Exception):
+    """`errors` are those of parsing, of the limits or of validation."""
+
+    def __init__(self, errors: list[GraphQLError], code: str) -> None:
+        super().__init__(code)
+        self.errors, self.code = errors, code
+
+
+@dataclass(slots=True)
+class Documents:
+    """The documents of one schema. `hide_suggestions`: error messages do not name other fields."""
+
+    schema: GraphQLSchema
+    hide_suggestions: bool = False
+    limits: Limits = LIMITS
+    _kept: OrderedDict[str, Checked] = field(default_factory=OrderedDict)
+
+    def checked(self, text: str) -> Checked:
+        """The document of `text`. Raises InvalidDocumentError; a document over a limit is refused before validation."""
+        kept = self._kept.get(text)
+        if kept is not None:
+            self._kept.move_to_end(text)
+            return kept
+        checked = self._check(text)
+        self._kept[text] = checked
+        if len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return checked
+
+    def _check(self, text: str) -> Checked:
+        try:
+            document = parsed(text, self.limits)
+            check_limits(document, self.limits)
+        except DocumentLimitError as error:
+            raise InvalidDocumentError([error], "DOCUMENT_LIMIT") from None
+        except GraphQLError as error:
+            raise InvalidDocumentError([error], "GRAPHQL_PARSE_FAILED") from None
+        errors = validate(self.schema, document, max_errors=_MOST_ERRORS, hide_suggestions=self.hide_suggestions)
+        if errors:
+            raise InvalidDocumentError(errors, "GRAPHQL_VALIDATION_FAILED")
+        operations = {
+            node.name.value if node.name else None: node
+            for node in document.definitions
+            if isinstance(node, OperationDefinitionNode)
+        }
+        fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+        if not operations:
+            raise InvalidDocumentError([GraphQLError("The document has no operation.")], "GRAPHQL_VALIDATION_FAILED")
+        return Checked(document, operations, fragments)
+
+
+def parsed(text: str, limits: Limits) -> DocumentNode:
+    """The syntax tree. Raises GraphQLError, DocumentLimitError for too many tokens or characters, or nesting that the
+    parser cannot follow."""
+    if len(text) > limits.characters:
+        raise DocumentLimitError("characters", len(text), limits.characters)
+    try:
+        return parse(text, max_tokens=limits.tokens)
+    except RecursionError:
+        raise DocumentLimitError("levels", None, limits.depth) from None
+    except GraphQLError as error:
+        if "tokens" in error.message and "limit" in error.message:
+            raise DocumentLimitError("tokens", None, limits.tokens) from None
+        raise
+
+
+def root_type(schema: GraphQLSchema, operation: OperationDefinitionNode) -> GraphQLObjectType:
+    """Raises GraphQLError when the schema has no such root."""
+    root = schema.get_root_type(operation.operation)
+    if root is None:
+        raise GraphQLError(f"This schema has no {operation.operation.value}.")
+    return root
+
+
+def directives_of(element: GraphQLNamedType | GraphQLField) -> tuple[object, ...]:
+    """The Strawberry directives of a type or field of a built schema."""
+    definition = (element.extensions or {}).get("strawberry-definition")
+    return tuple(getattr(definition, "directives", None) or ())

@@ -1,0 +1,95 @@
+"""Loaders of one request, each scoped to the request's one shop: whatever a page asks of its rows is one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from graphql_schema.pagination import Page
+from plugin.domain.offers import OfferDecision, OfferPlacement
+from plugin.ledger import readers, stage_readers
+from plugin.ledger.readers import CustomerRow, ProductRow, SegmentRow
+from plugin.ledger.stage_readers import PlacementRow, TransitionRow
+from plugin.ledger.store import Store
+from plugin.shops import ShopContext
+
+V = TypeVar("V")
+A = TypeVar("A", bound=Hashable)
+
+
+def _by_id(read: Callable[[Sequence[int]], Awaitable[Mapping[int, V]]]) -> DataLoader[int, V | None]:
+    async def load(ids: list[int]) -> list[V | None]:
+        found = await read(ids)
+        return [found.get(number) for number in ids]
+
+    return DataLoader(load)
+
+
+def _lists(
+    read: Callable[[Sequence[int], A], Awaitable[Mapping[int, list[V]]]],
+) -> DataLoader[tuple[int, A], list[V]]:
+    """Keys are (parent, arguments): one read for each different set of arguments, whatever the number of parents."""
+
+    async def load(keys: list[tuple[int, A]]) -> list[list[V]]:
+        found = {
+            arguments: await read([parent for parent, same in keys if same == arguments], arguments)
+            for arguments in dict.fromkeys(arguments for _, arguments in keys)
+        }
+        return [found[arguments].get(parent, []) for parent, arguments in keys]
+
+    return DataLoader(load)
+
+
+class Loaders:
+    """A request's loaders. Nothing is kept longer than the request."""
+
+    def __init__(self, store: Store, shop: ShopContext, now: datetime) -> None:
+        self._store, self._shop, self._now = store, shop, now
+        database, shop_id = store.database, shop.id
+        self.customers: DataLoader[int, CustomerRow | None] = _by_id(
+            lambda ids: readers.customers_by_id(database, shop_id, ids)
+        )
+        self.persons: DataLoader[int, str | None] = _by_id(lambda ids: readers.sealed_persons(database, shop_id, ids))
+        self.segments: DataLoader[int, SegmentRow | None] = _by_id(
+            lambda ids: readers.segments_by_id(database, shop_id, ids)
+        )
+        self.segment_counts: DataLoader[int, int | None] = _by_id(
+            lambda ids: readers.segment_counts(database, shop_id, ids)
+        )
+        self.products: DataLoader[int, ProductRow | None] = _by_id(
+            lambda ids: readers.products_by_id(database, shop_id, ids)
+        )
+        self.tags: DataLoader[int, list[str] | None] = _by_id(self._wanted_tags)
+        self.placements: DataLoader[tuple[int, int | None], list[PlacementRow]] = _lists(self._placements)
+        self.transitions: DataLoader[tuple[int, tuple[str, Page]], list[TransitionRow]] = _lists(
+            lambda ids, how: stage_readers.transitions_page(database, shop_id, ids, *how)
+        )
+        self.segments_of: DataLoader[tuple[int, Page], list[SegmentRow]] = _lists(
+            lambda ids, page: readers.segments_of(database, shop_id, ids, page)
+        )
+        self.members_of: DataLoader[tuple[int, Page], list[CustomerRow]] = _lists(
+            lambda ids, page: readers.members_of(database, shop_id, ids, page)
+        )
+        self.offers: DataLoader[tuple[int, tuple[OfferPlacement | None, int]], list[OfferDecision]] = _lists(
+            self._offers
+        )
+
+    async def _placements(self, ids: Sequence[int], at: int | None) -> Mapping[int, list[PlacementRow]]:
+        if at is None:
+            return await stage_readers.placements(self._store.database, self._shop.id, ids)
+        return await stage_readers.placements_at(self._store.database, self._shop.id, ids, at)
+
+    async def _offers(
+        self, ids: Sequence[int], how: tuple[OfferPlacement | None, int]
+    ) -> Mapping[int, list[OfferDecision]]:
+        from plugin.lifecycle.offers import offers_for
+
+        return await offers_for(self._store, self._shop, ids, placement=how[0], first=how[1], now=self._now)
+
+    async def _wanted_tags(self, ids: Sequence[int]) -> Mapping[int, list[str]]:
+        from plugin.lifecycle.publish import wanted_tags
+
+        return await wanted_tags(self._store, self._shop, ids)

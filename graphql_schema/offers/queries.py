@@ -1,0 +1,60 @@
+"""Reading plays and recommendations."""
+
+from __future__ import annotations
+
+import strawberry
+
+from graphql_schema.access import Scope, needs
+from graphql_schema.context import Info
+from graphql_schema.ids import number_of
+from graphql_schema.offers.types import Play, ProductRecommendation, check_first, play_of, recommendation_of
+from graphql_schema.pagination import given
+from plugin.domain.offers import PLAYS
+from plugin.errors import BadRequestError
+from plugin.lifecycle.offers import recommend
+
+MOST_PRODUCTS = 50
+MOST_RECOMMENDATIONS = 30
+
+
+@strawberry.type
+class OfferQueries:
+    @strawberry.field(
+        description="What each stage calls for; with `stage`, only what is for that stage of `buyer-activity`.",
+        directives=needs(Scope.READ_OFFERS),
+    )
+    def plays(self, stage: str | None = strawberry.UNSET) -> list[Play]:
+        wanted = given(stage)
+        return [play_of(play) for play in PLAYS if wanted is None or play.stage == wanted]
+
+    @strawberry.field(
+        description="What goes with these products, then what is popular; without what the customer already has.",
+        directives=needs(Scope.READ_OFFERS),
+    )
+    async def recommendations(
+        self,
+        info: Info,
+        product_ids: list[strawberry.ID],
+        customer_id: strawberry.ID | None = strawberry.UNSET,
+        first: int | None = 5,
+    ) -> list[ProductRecommendation]:
+        customer = given(customer_id)
+        number = None if customer is None else number_of(customer, "Customer")
+        size = check_first(first, MOST_RECOMMENDATIONS)
+        context = info.context
+        found = await recommend(
+            context.store,
+            context.shop,
+            products_asked(product_ids),
+            customer_id=number,
+            first=size,
+            now=context.now,
+        )
+        return [recommendation_of(one) for one in found]
+
+
+def products_asked(product_ids: list[strawberry.ID]) -> list[int]:
+    """Raises BadRequestError for too many products or what is no product's id."""
+    if len(product_ids) > MOST_PRODUCTS:
+        raise BadRequestError(f"At most {MOST_PRODUCTS} products can be asked about at once, not {len(product_ids)}.")
+    return [number_of(product, "Product") for product in product_ids]

@@ -1,0 +1,215 @@
+"""`/graphql` and `/storefront/graphql` over HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Hashable
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import orjson
+import structlog
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from graphql_schema.access import ALL_SCOPES, Scope
+from graphql_schema.context import Context
+from graphql_schema.cost import MERCHANT_RATE, STOREFRONT_RATE, Buckets, Rate
+from graphql_schema.documents import Documents
+from graphql_schema.execution import Answer, Engine
+from graphql_schema.request import RequestRefusedError, answer_type, read_request
+from graphql_schema.schema import MERCHANT_ACCESS, STOREFRONT_ACCESS, core, merchant_schema, storefront_schema
+from plugin.errors import ForbiddenError, RebloomError, UnauthenticatedError, UnavailableError
+from plugin.shops import ShopContext
+
+_EXPLORER: Final = Path(__file__).with_name("explorer.html")
+_JSON: Final = "application/json"
+_RETRY: Final = "5"  # seconds
+_log = structlog.get_logger(__name__)
+
+
+class MerchantCaller(Protocol):
+    """Who a session token or partner token says is calling."""
+
+    @property
+    def shop(self) -> ShopContext: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def scopes(self) -> frozenset[str]: ...
+
+
+class StorefrontViewer(Protocol):
+    """Whose page a signed proxy request comes from; nobody's when `customer_id` is None."""
+
+    @property
+    def shop(self) -> ShopContext: ...
+    @property
+    def customer_id(self) -> int | None: ...
+
+
+Authenticate = Callable[[Request], Awaitable[MerchantCaller]]
+AuthenticateViewer = Callable[[Request], Awaitable[StorefrontViewer]]
+
+
+async def _authenticate(request: Request) -> MerchantCaller:
+    from plugin.web.sessions import authenticate
+
+    return await authenticate(request)
+
+
+async def _authenticate_viewer(request: Request) -> StorefrontViewer:
+    from plugin.web.proxy import authenticate_proxy
+
+    return await authenticate_proxy(request)
+
+
+def graphql_routes(
+    *,
+    authenticate: Authenticate = _authenticate,
+    authenticate_viewer: AuthenticateViewer = _authenticate_viewer,
+    clock: Callable[[], float] = time.monotonic,
+    merchant_rate: Rate = MERCHANT_RATE,
+    storefront_rate: Rate = STOREFRONT_RATE,
+) -> list[Route]:
+    """The two endpoints. The app's state holds `store`, `jobs` and `now`; `clock` is monotonic seconds."""
+    merchant = Engine(merchant_schema, MERCHANT_ACCESS, Buckets(merchant_rate, clock), Documents(core(merchant_schema)))
+    storefront = Engine(
+        storefront_schema,
+        STOREFRONT_ACCESS,
+        Buckets(storefront_rate, clock),
+        Documents(core(storefront_schema), hide_suggestions=True),
+        hide_suggestions=True,
+    )
+
+    async def for_merchants(request: Request) -> Response:
+        if _wants_explorer(request):
+            return HTMLResponse(_explorer(), headers=_EXPLORER_HEADERS)
+
+        async def open_context() -> tuple[Context, Hashable]:
+            caller = await authenticate(request)
+            scopes = ALL_SCOPES if caller.kind == "merchant" else _known_scopes(caller.scopes)
+            return _context(request, caller.shop, scopes), _payer(request, caller)
+
+        return await _respond(request, merchant, open_context)
+
+    async def for_storefront(request: Request) -> Response:
+        async def open_context() -> tuple[Context, Hashable]:
+            viewer = await authenticate_viewer(request)
+            context = _context(request, viewer.shop, frozenset({Scope.ANY, Scope.READ_PRODUCTS}))
+            context.viewer_id = viewer.customer_id
+            address = request.client.host if request.client else ""
+            return context, (viewer.shop.id, viewer.customer_id or address)
+
+        response = await _respond(request, storefront, open_context)
+        response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+    methods = ["GET", "POST"]
+    return [
+        Route("/graphql", for_merchants, methods=methods),
+        Route("/storefront/graphql", for_storefront, methods=methods),
+    ]
+
+
+async def _respond(
+    request: Request, engine: Engine, open_context: Callable[[], Awaitable[tuple[Context, Hashable]]]
+) -> Response:
+    """Whatever is asked gets an answer in JSON."""
+    request_id = uuid.uuid4().hex
+    media = _JSON
+    try:
+        media = answer_type(request.headers.get("accept"))
+        context, payer = await open_context()
+        asked = await read_request(request)
+        reads_only = request.method == "GET"
+        answer = await engine.answer(asked, context, payer=payer, reads_only=reads_only, request_id=request_id)
+    except RequestRefusedError as error:
+        return _failure(error.status, error.code, str(error), request_id, media, error.headers)
+    except UnauthenticatedError as error:
+        return _failure(401, error.code, str(error), request_id, media, _LOGIN_AGAIN)
+    except ForbiddenError as error:
+        return _failure(403, error.code, str(error), request_id, media)
+    except UnavailableError as error:
+        return _failure(503, error.code, "Try again in a few seconds.", request_id, media, {"Retry-After": _RETRY})
+    except RebloomError as error:
+        return _failure(400, error.code, str(error), request_id, media)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer in JSON
+        _log.error("request failed", request_id=request_id, error=type(error).__name__)
+        return _failure(500, "INTERNAL", "Something went wrong on our side.", request_id, media)
+    return _json(_status(answer, media), answer.body(), request_id, media)
+
+
+_LOGIN_AGAIN: Final = {"WWW-Authenticate": "Bearer", "X-Shopify-Retry-Invalid-Session-Request": "1"}
+_EXPLORER_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def _status(answer: Answer, media: str) -> int:
+    """With the older media type a well-formed request is answered with 200 whatever the document was like."""
+    if answer.executed or media == _JSON:
+        return 200
+    return 429 if answer.throttled else 400
+
+
+def _failure(
+    status: int, code: str, message: str, request_id: str, media: str, headers: dict[str, str] | None = None
+) -> Response:
+    body = {"errors": [{"message": message, "extensions": {"code": code, "requestId": request_id}}]}
+    return _json(status, body, request_id, media, headers)
+
+
+def _json(
+    status: int, body: dict[str, Any], request_id: str, media: str, headers: dict[str, str] | None = None
+) -> Response:
+    kind = f"{media}; charset=utf-8"
+    return Response(
+        orjson.dumps(body),
+        status_code=status,
+        headers={
+            "Content-Type": kind,
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            "X-Request-Id": request_id,
+            "Vary": "Accept",
+            **(headers or {}),
+        },
+    )
+
+
+def _context(request: Request, shop: ShopContext, scopes: frozenset[Scope]) -> Context:
+    state = request.app.state
+    return Context(store=state.store, shop=shop, scopes=scopes, now=state.now(), jobs=state.jobs)
+
+
+def _known_scopes(names: frozenset[str]) -> frozenset[Scope]:
+    """A scope that a later release took away gives nothing."""
+    known = {scope.value: scope for scope in Scope}
+    return frozenset({Scope.ANY} | {known[name] for name in names if name in known and name != Scope.WRITE_TOKENS})
+
+
+def _payer(request: Request, caller: MerchantCaller) -> Hashable:
+    """One bucket for the merchant's page, one for each partner token, so that they do not drain each other."""
+    if caller.kind == "merchant":
+        return caller.shop.id, "merchant"
+    return caller.shop.id, hashlib.sha256(request.headers.get("authorization", "").encode()).digest()
+
+
+def _wants_explorer(request: Request) -> bool:
+    accept = request.headers.get("accept", "")
+    return request.method == "GET" and "text/html" in accept and "query" not in request.query_params
+
+
+def _explorer() -> str:
+    return _EXPLORER.read_text(encoding="utf-8")
+
+
+routes: Final = graphql_routes()

@@ -1,0 +1,202 @@
+"""Lifecycle models, their stages, and where a customer stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import orjson
+import strawberry
+
+from graphql_schema.access import Access, Scope, costs
+from graphql_schema.context import Info, calendar_of, certain, instant
+from graphql_schema.pagination import Connection
+from plugin.domain.calendar import epoch_day
+from plugin.domain.instants import to_us
+from plugin.domain.lifecycles import MODELS, StageRule
+from plugin.domain.lifecycles import LifecycleModel as Model
+from plugin.domain.reasons import Reason as DomainReason
+from plugin.domain.reasons import text as reason_text
+from plugin.errors import BadRequestError
+from plugin.ledger import stage_readers
+from plugin.ledger.database import Row
+from plugin.ledger.stage_readers import PlacementRow, TransitionRow
+
+_LIFECYCLE = [Access(scope=Scope.READ_LIFECYCLE)]
+_CUSTOMERS = [Access(scope=Scope.READ_CUSTOMERS)]
+_COUNTING = 10  # points of an aggregate over the whole shop
+
+
+@strawberry.type(description="One comparison that decided a stage or an offer.", directives=[Access(scope=Scope.ANY)])
+class Reason:
+    measure: str = strawberry.field(description="What was compared, as named in segment queries.")
+    value: str = strawberry.field(description="The customer's value.")
+    operator: str = strawberry.field(description="How it was compared.")
+    threshold: str = strawberry.field(description="What it was compared with.")
+    text: str = strawberry.field(description="The comparison as a sentence for people.")
+
+
+def reasons_of(because: str) -> list[Reason]:
+    """Reasons as the ledger keeps them: a JSON list."""
+    return [_reason(item) for item in orjson.loads(because)]
+
+
+def _reason(item: Mapping[str, Any]) -> Reason:
+    said = DomainReason(item["measure"], item["value"], item["operator"], item["threshold"])
+    return Reason(
+        measure=said.measure,
+        value=said.value,
+        operator=said.operator,
+        threshold=said.threshold,
+        text=item.get("text") or reason_text(said),
+    )
+
+
+@strawberry.type(description="A stage of a lifecycle model.", directives=_LIFECYCLE)
+class Stage:
+    key: str = strawberry.field(description="Its stable name, such as `departing`.")
+    name: str = strawberry.field(description="Its name for people.")
+    query: str = strawberry.field(description="The segment query that names its customers.")
+    optional: bool = strawberry.field(description="Whether customers may pass it by.")
+    position: int = strawberry.field(description="Its place in the journey, from 1.")
+
+
+def stage_of(rule: StageRule) -> Stage:
+    return Stage(key=rule.key, name=rule.name, query=rule.query, optional=rule.optional, position=rule.position)
+
+
+@strawberry.type(description="How many customers stand in a stage, or on one rung of it.", directives=_LIFECYCLE)
+class StageCount:
+    stage: Stage = strawberry.field(description="The stage.")
+    rung: int | None = strawberry.field(description="The rung, from 1, where the stage has rungs.")
+    count: int = strawberry.field(description="Customers there.")
+
+
+@strawberry.type(description="Moves from one stage to another within a period.", directives=_LIFECYCLE)
+class StageFlow:
+    from_: Stage | None = strawberry.field(name="from", description="The stage left; null for a first placement.")
+    to: Stage = strawberry.field(description="The stage entered.")
+    customers: int = strawberry.field(description="Different customers who made this move.")
+    moves: int = strawberry.field(description="Moves, counting a customer as often as she moved.")
+
+
+@strawberry.type(
+    description="An ordered list of stages, each with one rule; the first that holds names the customer's stage.",
+    directives=_LIFECYCLE,
+)
+class LifecycleModel:
+    key: str = strawberry.field(description="Its stable name, such as `buyer-activity`.")
+    name: str = strawberry.field(description="Its name for people.")
+    source: str | None = strawberry.field(description="The text that the stages are taken from.")
+    model: strawberry.Private[Model]
+
+    @strawberry.field(description="The stages in the order of the journey.")
+    def stages(self) -> list[Stage]:
+        return [stage_of(rule) for rule in self.model.stages]
+
+    @strawberry.field(description="Customers by stage, now or at an instant.", directives=[costs(points=_COUNTING)])
+    async def counts(self, info: Info, as_of: datetime | None = strawberry.UNSET) -> list[StageCount]:
+        context = info.context
+        database, shop_id = context.store.database, context.shop.id
+        if not as_of:
+            return _counts(self.model, await stage_readers.stage_counts(database, shop_id, self.key))
+        return _counts(self.model, await stage_readers.stage_counts_at(database, shop_id, self.key, to_us(as_of)))
+
+    @strawberry.field(
+        description="Moves between stages from the start of `since` to the end of `until`, days of the shop.",
+        directives=[costs(points=_COUNTING)],
+    )
+    async def transitions(self, info: Info, since: date, until: date) -> list[StageFlow]:
+        if until < since:
+            raise BadRequestError(f"`until` ({until}) lies before `since` ({since}).")
+        context = info.context
+        calendar = await calendar_of(context.shop)
+        start, end = calendar.start_of(np.array([epoch_day(since), epoch_day(until) + 1])).tolist()
+        rows = await stage_readers.stage_flows(context.store.database, context.shop.id, self.key, start, end)
+        return [_flow(self.model, row) for row in rows]
+
+
+def _counts(model: Model, rows: list[Row]) -> list[StageCount]:
+    """One for each stage, or for each of its rungs, empty ones included."""
+    found = {(stage, rung): count for stage, rung, count in rows}
+    return [
+        StageCount(stage=stage_of(rule), rung=rung, count=found.get((rule.key, rung), 0))
+        for rule in model.stages
+        for rung in (range(1, len(rule.rungs) + 1) if rule.rungs else (None,))
+    ]
+
+
+def _flow(model: Model, row: Row) -> StageFlow:
+    left, entered, customers, moves = row
+    before = stage_of(model.stage(left)) if left is not None else None
+    return StageFlow(from_=before, to=stage_of(model.stage(entered)), customers=customers, moves=moves)
+
+
+def model_type(model: Model) -> LifecycleModel:
+    return LifecycleModel(key=model.key, name=model.name, source=model.source, model=model)
+
+
+def model_named(key: str) -> Model:
+    """Raises BadRequestError that names the models there are."""
+    model = MODELS.get(key)
+    if model is None:
+        raise BadRequestError(f"There is no lifecycle model {key[:60]!r}; there are: {', '.join(MODELS)}.")
+    return model
+
+
+@strawberry.type(description="Where a customer stands in a lifecycle model.", directives=_CUSTOMERS)
+class StagePlacement:
+    model: LifecycleModel = strawberry.field(description="The model.")
+    stage: Stage = strawberry.field(description="The stage.")
+    rung: int | None = strawberry.field(description="The rung within the stage, where it has rungs.")
+    since: datetime = strawberry.field(description="When it became true.")
+    valid_until: datetime | None = strawberry.field(
+        description="The earliest instant at which it can change with no new order; null when time changes nothing."
+    )
+    because_json: strawberry.Private[str]
+
+    @strawberry.field(description="The comparisons that decided it.")
+    def because(self) -> list[Reason]:
+        return reasons_of(self.because_json)
+
+
+def placement_of(row: PlacementRow) -> StagePlacement:
+    model = model_named(row.model)
+    return StagePlacement(
+        model=model_type(model),
+        stage=stage_of(model.stage(row.stage)),
+        rung=row.rung,
+        since=certain(row.since_at),
+        valid_until=instant(row.valid_until),
+        because_json=row.because,
+    )
+
+
+@strawberry.type(description="A change of stage or rung.", directives=_CUSTOMERS)
+class StageTransition:
+    from_: Stage | None = strawberry.field(name="from", description="The stage left; null for the first placement.")
+    to: Stage = strawberry.field(description="The stage entered.")
+    rung: int | None = strawberry.field(description="The rung entered, where the stage has rungs.")
+    at: datetime = strawberry.field(description="When it became true, which may be before it was noticed.")
+    because_json: strawberry.Private[str]
+
+    @strawberry.field(description="The comparisons that decided it.")
+    def because(self) -> list[Reason]:
+        return reasons_of(self.because_json)
+
+
+def transition_of(model: Model, row: TransitionRow) -> StageTransition:
+    return StageTransition(
+        from_=stage_of(model.stage(row.from_stage)) if row.from_stage is not None else None,
+        to=stage_of(model.stage(row.to_stage)),
+        rung=row.to_rung,
+        at=certain(row.at),
+        because_json=row.because,
+    )
+
+
+@strawberry.type(description="A page of changes of stage, newest first.", directives=[Access(scope=Scope.ANY)])
+class StageTransitionConnection(Connection[StageTransition]):
+    pass

@@ -1,0 +1,109 @@
+"""Reads of stages: where customers stand, stood, and how they moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from plugin.ledger.database import Database, Row
+from plugin.ledger.paging import Binder, PageRequest, keyset, pages_of
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementRow:
+    model: str
+    customer_id: int
+    stage: str
+    rung: int | None
+    since_at: int
+    valid_until: int | None
+    because: str  # JSON list of reasons
+
+
+async def placements(database: Database, shop_id: int, ids: Sequence[int]) -> dict[int, list[PlacementRow]]:
+    """The present placements, of every computed model, by customer."""
+    bind = Binder([shop_id])
+    listed = bind.among(database, "customer_id", ids)
+    rows = await database.fetch(
+        "SELECT model, customer_id, stage, rung, since_at, valid_until, because FROM placements "
+        f"WHERE shop_id = $1 AND {listed} ORDER BY customer_id, model",
+        *bind.values,
+    )
+    return _grouped(rows)
+
+
+async def placements_at(database: Database, shop_id: int, ids: Sequence[int], at: int) -> dict[int, list[PlacementRow]]:
+    """The placements at an instant, from the history; `valid_until` is the next change, None when none followed."""
+    bind = Binder([shop_id, at])
+    listed = bind.among(database, "t.customer_id", ids)
+    rows = await database.fetch(
+        "SELECT t.model, t.customer_id, t.to_stage, t.to_rung, t.at, (SELECT min(n.at) FROM stage_transitions n WHERE "
+        "n.shop_id = t.shop_id AND n.model = t.model AND n.customer_id = t.customer_id AND n.at > t.at), t.because "
+        f"FROM stage_transitions t WHERE t.shop_id = $1 AND {listed} AND t.at = (SELECT max(m.at) FROM "
+        "stage_transitions m WHERE m.shop_id = t.shop_id AND m.model = t.model AND m.customer_id = t.customer_id "
+        "AND m.at <= $2) ORDER BY t.customer_id, t.model",
+        *bind.values,
+    )
+    return _grouped(rows)
+
+
+def _grouped(rows: Sequence[Row]) -> dict[int, list[PlacementRow]]:
+    found: dict[int, list[PlacementRow]] = {}
+    for row in rows:
+        found.setdefault(row[1], []).append(PlacementRow(*row))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionRow:
+    customer_id: int
+    at: int
+    from_stage: str | None
+    to_stage: str
+    to_rung: int | None
+    because: str
+
+
+async def transitions_page(
+    database: Database, shop_id: int, ids: Sequence[int], model: str, page: PageRequest
+) -> dict[int, list[TransitionRow]]:
+    """The same page of each customer's history of one model, newest first."""
+    select = "SELECT customer_id, at, from_stage, to_stage, to_rung, because FROM stage_transitions"
+
+    def one(bind: Binder, customer_id: int) -> str:
+        where = f"shop_id = {bind(shop_id)} AND model = {bind(model)} AND customer_id = {bind(customer_id)}"
+        condition, order = keyset(bind, ("at",), page, descending=True)
+        return f"{select} WHERE {where}{condition} ORDER BY {order} LIMIT {bind(page.fetch)}"
+
+    return {
+        parent: [TransitionRow(*row) for row in rows] for parent, rows in (await pages_of(database, ids, one)).items()
+    }
+
+
+async def stage_counts(database: Database, shop_id: int, model: str) -> list[Row]:
+    """(stage, rung, customers) of now."""
+    return await database.fetch(
+        "SELECT stage, rung, count(*) FROM placements WHERE shop_id = $1 AND model = $2 GROUP BY stage, rung",
+        shop_id, model,
+    )  # fmt: skip
+
+
+async def stage_counts_at(database: Database, shop_id: int, model: str, at: int) -> list[Row]:
+    """(stage, rung, customers) at an instant."""
+    return await database.fetch(
+        "SELECT t.to_stage, t.to_rung, count(*) FROM stage_transitions t JOIN (SELECT customer_id, max(at) AS at "
+        "FROM stage_transitions WHERE shop_id = $1 AND model = $2 AND at <= $3 GROUP BY customer_id) l "
+        "ON l.customer_id = t.customer_id AND l.at = t.at WHERE t.shop_id = $1 AND t.model = $2 "
+        "GROUP BY t.to_stage, t.to_rung",
+        shop_id, model, at,
+    )  # fmt: skip
+
+
+async def stage_flows(database: Database, shop_id: int, model: str, since: int, until: int) -> list[Row]:
+    """(from stage or None, to stage, customers, moves) of the moves in [since, until)."""
+    return await database.fetch(
+        "SELECT from_stage, to_stage, count(DISTINCT customer_id), count(*) FROM stage_transitions "
+        "WHERE shop_id = $1 AND model = $2 AND at >= $3 AND at < $4 GROUP BY from_stage, to_stage "
+        "ORDER BY from_stage, to_stage",
+        shop_id, model, since, until,
+    )  # fmt: skip
