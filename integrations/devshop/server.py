@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,15 +62,23 @@ class DevShops:
     shops: dict[str, DevShop] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
     sender: Sender = field(init=False)
+    wake: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
-        root = self.config.files or Path(tempfile.mkdtemp(prefix="devshop-"))
+        self.sender = Sender(self.config.webhook_retries, self.faults)
+        self.fill()
+
+    def fill(self) -> None:
+        """Open every shop of the configuration as new, on data read again."""
+        root = self.config.files
+        if root is None:
+            root = Path(tempfile.mkdtemp(prefix="devshop-"))
+            weakref.finalize(self, shutil.rmtree, root, ignore_errors=True)
         for domain, source in self.config.shops.items():
             folder = root / domain
             folder.mkdir(parents=True, exist_ok=True)
             data = source if isinstance(source, Data) else load_data(source, orders_file=self.config.orders_file)
             self.shops[domain] = DevShop(self._state(domain, data, folder))
-        self.sender = Sender(self.config.webhook_retries, self.faults)
 
     def _state(self, domain: str, data: Data, folder: Path) -> ShopState:
         config = self.config
@@ -79,6 +89,7 @@ class DevShops:
             base_url=f"{config.base}/{domain}",
             files=folder,
             name=domain.split(".", 1)[0].replace("-", " ").title(),
+            wake=lambda: self.wake(),
             timezone=config.timezone,
             clock=config.clock,
             monotonic=config.monotonic,
@@ -91,11 +102,6 @@ class DevShops:
     def __getitem__(self, domain: str) -> DevShop:
         return self.shops[domain]
 
-    def rebase(self, base: str) -> None:
-        """Tell every shop the address the server really listens at."""
-        for domain, shop in self.shops.items():
-            shop.state.base_url = f"{base}/{domain}"
-
     async def work(self) -> None:
         """Background work until cancelled: bulk operations and webhooks."""
         woken = asyncio.Event()
@@ -105,11 +111,10 @@ class DevShops:
             with contextlib.suppress(RuntimeError):  # the loop has ended while a thread was finishing
                 loop.call_soon_threadsafe(woken.set)
 
-        for shop in self.shops.values():
-            shop.state.wake = wake
+        self.wake = wake
         async with asyncio.TaskGroup() as group:
             while True:
-                for shop in self.shops.values():
+                for shop in tuple(self.shops.values()):
                     while shop.state.jobs:
                         number, scopes, staged = shop.state.jobs.popleft()
                         group.create_task(asyncio.to_thread(bulk_run.run, shop.state, number, scopes, staged))

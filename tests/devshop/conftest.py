@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,6 +17,7 @@ from integrations.devshop.server import DevShopConfig
 from tests.support.devshop import RunningDevShop, running_devshop
 from tests.support.devshop_data import APP, NOW, OTHER_SHOP, SHOP, small_data
 
+RETRIES = (0.01, 0.01)
 SCOPES = "write_customers,write_discounts,read_orders,read_products,read_all_orders"
 
 
@@ -61,20 +63,31 @@ class Client:
 
 
 @pytest.fixture
-def config() -> DevShopConfig:
+def config(tmp_path: Path) -> DevShopConfig:
     """Tests change it by overriding this fixture or with `dataclasses.replace`."""
     return DevShopConfig(
         app=APP,
         shops={SHOP: small_data(), OTHER_SHOP: small_data()},
         clock=lambda: NOW,
-        webhook_retries=(0.01, 0.01),
+        webhook_retries=RETRIES,
+        files=tmp_path,
     )
 
 
-@pytest.fixture
-def running(config: DevShopConfig) -> Iterator[RunningDevShop]:
-    with running_devshop(config) as run:
+@pytest.fixture(scope="session")
+def served() -> Iterator[RunningDevShop]:
+    """One server for all tests; each opens its shops anew."""
+    with running_devshop(DevShopConfig(app=APP, shops={}, webhook_retries=RETRIES)) as run:
         yield run
+
+
+@pytest.fixture
+def running(served: RunningDevShop, config: DevShopConfig) -> RunningDevShop:
+    served.shops.faults.clear()
+    served.shops.sender.results.clear()
+    served.shops.config = replace(config, base=served.base)
+    served.shops.fill()
+    return served
 
 
 @pytest.fixture
