@@ -8,7 +8,7 @@ from plugin.domain.offers import OfferPlacement, OfferResponse
 from plugin.errors import NotFoundError
 from plugin.ledger.store import Store
 from plugin.lifecycle.offers import fit_offers, offers_for, recommend, respond
-from tests.support.small_shop import DAY, NOW, TODAY, a_shop, place, put, sell, stock
+from tests.support.small_shop import DAY, NOW, TODAY, a_shop, place, sell, stock
 
 SHOP = a_shop()
 # 1 and 2 go together for customers 1-3, 3 and 4 for customers 5 and 6; customer 4 owns only product 1.
