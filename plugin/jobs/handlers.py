@@ -1,4 +1,7 @@
-"""What each kind of job does. Every one may be killed anywhere and run again from its beginning."""
+"""What each kind of job does. Every one may be killed anywhere and run again from its beginning.
+
+A handler gives a small summary; the kinds under `then` are put in line when it has ended.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +69,7 @@ class Handlers:
             work_dir=work_folder(self._settings, shop.domain),
         )
         await self.recompute(shop_id)
-        await self._jobs.enqueue("push", shop_id)
-        return {"customers": report.customers, "orders": report.orders}
+        return {"customers": report.customers, "orders": report.orders, "then": ["push"]}
 
     async def recompute(self, shop_id: int) -> dict[str, Any]:
         shop = await shop_by_id(shop_id)
@@ -85,8 +87,8 @@ class Handlers:
         shop = await shop_by_id(shop_id)
         if touched and shop.status == "installed":
             await recompute_customers(self._store, shop, sorted(touched), as_of=self._now())
-            await self._jobs.nudge("push", shop_id, now=self._now())
-        return {"customers": len(touched)}
+            return {"customers": len(touched), "then": ["push"]}
+        return {"customers": 0}
 
     async def push(self, shop_id: int) -> dict[str, Any]:
         shop = await shop_by_id(shop_id)
@@ -99,9 +101,7 @@ class Handlers:
     async def sweep(self, shop_id: int) -> dict[str, Any]:
         shop = await shop_by_id(shop_id)
         moved = await sweep(self._store, shop, as_of=self._now())
-        if moved:
-            await self._jobs.nudge("push", shop_id, now=self._now())
-        return {"customers": moved}
+        return {"customers": moved, "then": ["push"] if moved else []}
 
     async def tick(self) -> None:
         """Once a minute: customers whose time has come, deliveries whose nudge was lost, once a day everything."""

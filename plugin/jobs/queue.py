@@ -21,7 +21,7 @@ from plugin.errors import ShopAccessError, ShopRefusedError, UnavailableError
 from plugin.jobs.liveness import beat, forget
 from plugin.ledger.database import Database
 
-Handler = Callable[..., Awaitable[Any]]  # (shop_id, **arguments)
+Handler = Callable[..., Awaitable[Mapping[str, Any]]]  # (shop_id, **arguments) -> summary, with `then`
 
 _QUEUE: Final = "shops"
 _TICKS: Final = "ticks"
@@ -41,7 +41,7 @@ def _worth_retrying(error: BaseException) -> bool:
     name="handle", retries_allowed=True, interval_seconds=2, backoff_rate=3, max_attempts=_ATTEMPTS,
     should_retry=_worth_retrying,
 )  # fmt: skip
-async def _handle(kind: str, shop_id: int, arguments: dict[str, Any]) -> object:
+async def _handle(kind: str, shop_id: int, arguments: dict[str, Any]) -> Mapping[str, Any]:
     with structlog.contextvars.bound_contextvars(job=kind, shop_id=shop_id):
         return await _handlers[kind](shop_id, **arguments)
 
@@ -49,10 +49,14 @@ async def _handle(kind: str, shop_id: int, arguments: dict[str, Any]) -> object:
 @DBOS.workflow(name="job")
 async def _job(kind: str, shop_id: int, arguments: dict[str, Any]) -> object:
     try:
-        return await _handle(kind, shop_id, arguments)
+        summary = await _handle(kind, shop_id, arguments)
     except Exception as error:
         _log.warning("job failed", job=kind, shop_id=shop_id, error=type(error).__name__, why=str(error)[:500])
         raise
+    for follower in summary.get("then", ()):
+        with SetWorkflowID(f"{follower}-after-{DBOS.workflow_id}"), SetEnqueueOptions(queue_partition_key=str(shop_id)):
+            await DBOS.enqueue_workflow_async(_QUEUE, _job, follower, shop_id, {})
+    return summary
 
 
 @DBOS.workflow(name="tick")

@@ -18,15 +18,18 @@ class Work:
         self.seen: list[tuple[int, int]] = []
         self.running: set[int] = set()
 
-    async def note(self, shop_id: int, number: int = 0) -> int:
+    async def note(self, shop_id: int, number: int = 0) -> dict[str, int]:
         assert shop_id not in self.running, "two jobs of one shop ran at once"
         self.running.add(shop_id)
         await asyncio.sleep(0.01)
         self.running.remove(shop_id)
         self.seen.append((shop_id, number))
-        return number * 2
+        return {"twice": number * 2}
 
-    async def fail(self, shop_id: int) -> None:
+    async def first(self, shop_id: int) -> dict[str, list[str]]:
+        return {"then": ["note"]}
+
+    async def fail(self, shop_id: int) -> dict[str, int]:
         self.seen.append((shop_id, -1))
         raise ShopAccessError("The token was revoked.")
 
@@ -42,21 +45,21 @@ def work() -> Work:
 @pytest.fixture
 async def jobs(settings: Settings, database: Database, work: Work) -> AsyncIterator[Jobs]:
     queue = Jobs(settings.database_url, database, runs=True)
-    await queue.start({"note": work.note, "fail": work.fail}, work.tick)
+    await queue.start({"note": work.note, "fail": work.fail, "first": work.first}, work.tick)
     yield queue
     await queue.stop()
 
 
 async def test_a_job_gives_its_result_and_jobs_of_one_shop_never_overlap(jobs: Jobs, work: Work) -> None:
     ids = [await jobs.enqueue("note", shop, number=number) for number in range(4) for shop in (1, 2)]
-    assert [await jobs.result(job) for job in ids] == [0, 0, 2, 2, 4, 4, 6, 6]
+    assert [await jobs.result(job) for job in ids] == [{"twice": 2 * number} for number in (0, 0, 1, 1, 2, 2, 3, 3)]
     assert sorted(work.seen) == [(shop, number) for shop in (1, 2) for number in range(4)]
 
 
 async def test_the_same_once_makes_one_job(jobs: Jobs, work: Work) -> None:
     first = await jobs.enqueue("note", 1, once="tonight", number=7)
     assert await jobs.enqueue("note", 1, once="tonight", number=7) == first
-    assert await jobs.result(first) == 14
+    assert await jobs.result(first) == {"twice": 14}
     await asyncio.sleep(0.5)
     assert work.seen == [(1, 7)]
 
@@ -65,8 +68,15 @@ async def test_a_burst_of_nudges_is_one_job(jobs: Jobs, work: Work) -> None:
     now = datetime(2026, 11, 22, 10, 0, 0, 123, tzinfo=UTC)
     for _ in range(20):
         await jobs.nudge("note", 5, now=now)
-    assert await jobs.result(f"note-5-at-{int(now.timestamp())}") == 0
+    assert await jobs.result(f"note-5-at-{int(now.timestamp())}") == {"twice": 0}
     assert work.seen == [(5, 0)]
+
+
+async def test_what_follows_a_job_runs_when_it_has_ended(jobs: Jobs, work: Work) -> None:
+    first = await jobs.enqueue("first", 3)
+    await jobs.result(first)
+    assert await jobs.result(f"note-after-{first}") == {"twice": 0}
+    assert work.seen == [(3, 0)]
 
 
 async def test_a_lost_access_is_not_tried_again(jobs: Jobs, work: Work) -> None:
