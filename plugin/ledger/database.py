@@ -115,7 +115,7 @@ def table_arrays(table: Any) -> Arrays:
     for name in table.column_names:
         column = table.column(name)
         if column.null_count and str(column.type).startswith(("int", "uint")):
-            column = column.fill_null(NULL_INT)
+            column = column.cast("int64").fill_null(NULL_INT)
         arrays[name] = column.to_numpy(zero_copy_only=False)
         if arrays[name].dtype == np.int32 or arrays[name].dtype == np.int16:
             arrays[name] = arrays[name].astype(np.int64)
