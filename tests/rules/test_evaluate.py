@@ -271,3 +271,25 @@ def test_no_customers_give_no_verdicts() -> None:
     batch = Batch(nobody, nobody, BERLIN, {"orders": int_column([])})
     verdicts = evaluate(parse("number_of_orders > 1 AND NOT nps_score = 2").rule, batch)
     assert (len(verdicts.holds), len(verdicts.valid_until)) == (0, 0)
+
+
+def test_pairs_of_one_customer_share_rows_and_are_judged_each_at_its_own_instant() -> None:
+    placed = int_column([10 * DAY, 10 * DAY, 20 * DAY])
+    never = int_column([FOREVER] * 3)
+    columns = {
+        "processed_at": placed,
+        "voided_at": never,
+        "order": int_column([1, 1, 2]),
+        "quantity": int_column([1, 2, 4]),
+    }
+    at = np.array([9, 10, 15, 20, 25], dtype=np.int64) * DAY
+    lines = RowTable(np.zeros(5, dtype=np.int64), np.full(5, 3), columns)
+    calendar = ShopCalendar("UTC")
+
+    def held(text: str) -> list[bool]:
+        rows = {"order_lines": lines}
+        return evaluate(parse(text).rule, Batch(at, calendar.day_of(at), calendar, {}, rows)).holds.tolist()
+
+    assert held("products_purchased MATCHES (count = 1)") == [False, True, True, False, False]
+    assert held("products_purchased MATCHES (sum_quantity = 7)") == [False, False, False, True, True]
+    assert held("products_purchased MATCHES (date >= -5d, count = 1)") == [False, True, True, True, True]
