@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from integrations.shopify import imports
 from integrations.shopify.client import AdminClient, download
-from integrations.shopify.protocol import Call, Json, Reply, clip, payload_of, user_errors
+from integrations.shopify.protocol import Call, Json, Reply, payload_of, user_errors
 from integrations.shopify.queries import document
 from plugin.domain.facts import ShopFact
 from plugin.domain.ids import parse_gid
@@ -131,12 +131,7 @@ class ShopifyGateway:
         ]
         reply = await self._ask("SetMetafields", {"metafields": inputs}, points=25)
         payload = _object(reply.field("metafieldsSet"), "metafieldsSet")
-        return [
-            MetafieldError(
-                index=error.get("elementIndex"), message=clip(str(error.get("message", ""))), code=error.get("code")
-            )
-            for error in payload.get("userErrors") or ()
-        ]
+        return [imports.metafield_error(error) for error in payload.get("userErrors") or ()]
 
     async def subscribe(self, topic: str, uri: str) -> None:
         reply = await self._ask("Subscribe", {"topic": topic, "uri": uri})

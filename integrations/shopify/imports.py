@@ -10,11 +10,11 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 
 from integrations.shopify.client import AdminClient, upload
-from integrations.shopify.protocol import Call, Reply, payload_of, user_errors
+from integrations.shopify.protocol import Call, Reply, clip, payload_of, user_errors
 from integrations.shopify.queries import document
 from plugin.domain.ids import gid
 from plugin.errors import BadStatementError, ShopRefusedError, ShopUnavailableError
-from plugin.ports import BulkLine, BulkStatus, DiscountSpec, TagChange
+from plugin.ports import BulkLine, BulkStatus, DiscountSpec, MetafieldError, TagChange
 
 if TYPE_CHECKING:
     from integrations.shopify.gateway import ShopifyGateway
@@ -124,6 +124,14 @@ def discount_input(discount: DiscountSpec) -> dict[str, Any]:
         "customerGets": {"value": value, "items": {"all": True}},
         "appliesOncePerCustomer": True,
     }
+
+
+def metafield_error(error: Mapping[str, Any]) -> MetafieldError:
+    """The place stands in `field`, as text: `[metafields, 0, value]`; `elementIndex` counts inside a list value."""
+    field = error.get("field")
+    place = str(field[1]) if isinstance(field, list) and len(field) > 1 else ""
+    index = int(place) if place.isascii() and place.isdigit() else None
+    return MetafieldError(index=index, message=clip(str(error.get("message", ""))), code=error.get("code"))
 
 
 def _checked(tags: tuple[str, ...]) -> list[str]:

@@ -18,8 +18,9 @@ from typing import Final
 import msgspec
 
 from integrations.shopify import sdk
+from integrations.shopify.protocol import ThrottledError, UncertainError
 from integrations.shopify.signatures import check_install_query
-from plugin.errors import BadRequestError, ShopAccessError, ShopError, ShopUnavailableError, UnauthenticatedError
+from plugin.errors import BadRequestError, ShopAccessError, ShopError, UnauthenticatedError
 from plugin.settings import Settings
 
 STATE_LIFE: Final = timedelta(minutes=10)
@@ -142,9 +143,9 @@ def read_token_reply(status: int, body: bytes, now: datetime) -> TokenGrant:
     try:
         reply = msgspec.json.decode(body, type=_TokenReply)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise ShopUnavailableError("The shop's answer to a token request could not be read.") from None
+        raise UncertainError("answered a token request with something else than a token") from None
     if not reply.access_token:
-        raise ShopUnavailableError("The shop's answer to a token request holds no token.")
+        raise UncertainError("answered a token request without a token")
     life = _UNSAID_LIFE if reply.refresh_token and not reply.expires_in else _seconds(reply.expires_in)
     refresh_life = _seconds(reply.refresh_token_expires_in)
     return TokenGrant(
@@ -171,8 +172,10 @@ def _seconds(count: int | None) -> timedelta | None:
 
 
 def _refusal(status: int, body: bytes) -> ShopError:
-    if status == 429 or status >= 500:  # noqa: PLR2004 - HTTP
-        return ShopUnavailableError(f"The shop answered a token request with HTTP {status}.")
+    if status == 429:  # noqa: PLR2004 - HTTP
+        return ThrottledError()
+    if status >= 500:  # noqa: PLR2004
+        return UncertainError(f"answered a token request with HTTP {status}")
     word = _error_word(body)
     said = f" and {word!r}" if word else ""
     return ShopAccessError(

@@ -6,10 +6,11 @@ neither `data` nor a cost block; a field that may not be read is null beside goo
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -35,7 +36,7 @@ class Call:
 
     name: str
     document: str
-    variables: Json = field(default_factory=dict)
+    variables: Json = dataclasses.field(default_factory=dict)
     points: float = 10.0
     repeatable: bool = True
 
@@ -64,7 +65,7 @@ class Reply:
     def field(self, name: str) -> Any:  # noqa: ANN401 - what the shop put there
         """A root field. Null with an error about it raises that error; null without one is None."""
         value = self.data.get(name)
-        about = [error for error in self.errors if (error.get("path") or [name])[0] == name]
+        about = [error for error in self.errors if _root(error) in {None, name}]
         if value is None and about:
             raise _refusal(about)
         return value
@@ -98,10 +99,10 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
     _check_status(status, headers)
     content = _decoded(body)
     cost = _cost(content.get("extensions"))
-    errors = content.get("errors") or ()
+    errors = content.get("errors")
     if isinstance(errors, str):
         raise ShopRefusedError(f"The shop refused the call: {clip(errors)}")
-    found = tuple(error for error in errors if isinstance(error, dict))
+    found = _objects(errors)
     if any(_code(error) == "THROTTLED" for error in found):
         raise ThrottledError(cost=cost)
     _check_search(content.get("extensions"))
@@ -121,8 +122,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def user_errors(payload: object) -> tuple[str, ...]:
     """The messages of a payload's `userErrors`, with the field each is about."""
-    errors = payload.get("userErrors") if isinstance(payload, dict) else None
-    return tuple(_user_error(error) for error in errors or ())
+    return tuple(
+        _user_error(error) for error in _objects(payload.get("userErrors") if isinstance(payload, dict) else None)
+    )
 
 
 def payload_of(reply: Reply, name: str) -> Json:
@@ -175,6 +177,16 @@ def _refusal(errors: Sequence[Json]) -> ShopError:
     return ShopRefusedError(f"The shop refused the call: {said}")
 
 
+def _objects(value: object) -> tuple[Json, ...]:
+    return tuple(each for each in value if isinstance(each, dict)) if isinstance(value, list) else ()
+
+
+def _root(error: Json) -> str | None:
+    """The root field an error is about; None when it does not say."""
+    path = error.get("path")
+    return str(path[0]) if isinstance(path, list) and path else None
+
+
 def _code(error: Json) -> str:
     extensions = error.get("extensions")
     return str(extensions.get("code", "")) if isinstance(extensions, dict) else ""
@@ -183,8 +195,8 @@ def _code(error: Json) -> str:
 def _check_search(extensions: object) -> None:
     """A search term the shop does not know is dropped with a warning, and more rows come than were asked for."""
     searches = extensions.get("search") if isinstance(extensions, dict) else None
-    for search in searches or ():
-        for warning in search.get("warnings") or ():
+    for search in _objects(searches):
+        for warning in _objects(search.get("warnings")):
             raise ShopRefusedError(f"The shop ignored a part of a search: {clip(str(warning.get('message')))}")
 
 
@@ -202,6 +214,7 @@ def _cost(extensions: object) -> Cost | None:
 
 
 def _user_error(error: Json) -> str:
-    where = ".".join(str(part) for part in error.get("field") or ())
+    field = error.get("field")
+    where = ".".join(str(part) for part in field) if isinstance(field, list) else ""
     message = clip(str(error.get("message", "")))
     return f"{where}: {message}" if where else message
