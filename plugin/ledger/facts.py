@@ -45,10 +45,14 @@ async def write_customers(
 
 
 async def write_customers_in_bulk(store: Store, shop_id: int, facts: Sequence[CustomerFact]) -> None:
-    facts = _latest(facts)
-    sealed = await asyncio.to_thread(_person_rows, store.vault, shop_id, facts)
-    await store.database.upsert(statements.CUSTOMERS, [statements.customer_row(shop_id, fact) for fact in facts])
-    await store.database.upsert(statements.PERSONS, sealed)
+    customers, persons = await asyncio.to_thread(
+        lambda: (
+            [statements.customer_row(shop_id, fact) for fact in _latest(facts)],
+            _person_rows(store.vault, shop_id, _latest(facts)),
+        )
+    )
+    await store.database.upsert(statements.CUSTOMERS, customers)
+    await store.database.upsert(statements.PERSONS, persons)
 
 
 async def write_products(
@@ -73,13 +77,18 @@ async def write_products_in_bulk(
     store: Store,
     shop_id: int,
     facts: Sequence[ProductFact],
-    variants: Iterable[tuple[int, VariantFact]],
+    variants: Sequence[tuple[int, VariantFact]],
     *,
     exported_at: int,
 ) -> None:
     """`variants` with their product's id. An export is at least as late as its start: that is a child's `stated_at`."""
-    await store.database.upsert(statements.PRODUCTS, [statements.product_row(shop_id, fact) for fact in _latest(facts)])
-    children = {fact.id: statements.variant_row(shop_id, owner, fact, exported_at) for owner, fact in variants}
+    products, children = await asyncio.to_thread(
+        lambda: (
+            [statements.product_row(shop_id, fact) for fact in _latest(facts)],
+            {fact.id: statements.variant_row(shop_id, owner, fact, exported_at) for owner, fact in variants},
+        )
+    )
+    await store.database.upsert(statements.PRODUCTS, products)
     await store.database.upsert(statements.VARIANTS, list(children.values()))
 
 
@@ -98,16 +107,20 @@ async def write_orders_in_bulk(
     store: Store,
     shop_id: int,
     facts: Sequence[OrderFact],
-    lines: Iterable[tuple[int, LineFact]],
+    lines: Sequence[tuple[int, LineFact]],
     *,
     exported_at: int,
 ) -> None:
     """Orders, and lines with their order's id, in whatever batches the export brings them."""
-    facts = _latest(facts)
-    await store.database.upsert(statements.ORDERS, [statements.order_row(shop_id, fact) for fact in facts])
-    refunds = {each.id: statements.refund_row(shop_id, fact.id, each) for fact in facts for each in fact.refunds or ()}
+    orders, refunds, children = await asyncio.to_thread(
+        lambda: (
+            [statements.order_row(shop_id, fact) for fact in _latest(facts)],
+            {each.id: statements.refund_row(shop_id, fact.id, each) for fact in facts for each in fact.refunds or ()},
+            {(owner, fact.id): statements.line_row(shop_id, owner, fact, exported_at) for owner, fact in lines},
+        )
+    )
+    await store.database.upsert(statements.ORDERS, orders)
     await store.database.upsert(statements.REFUNDS, list(refunds.values()))
-    children = {(owner, fact.id): statements.line_row(shop_id, owner, fact, exported_at) for owner, fact in lines}
     await store.database.upsert(statements.LINES, list(children.values()))
 
 

@@ -1,0 +1,79 @@
+"""A whole sync from files, against its floor: parsing the same lines, and the driver's own bulk insert of the same rows
+(`executemany` of plain INSERTs, COPY) into the same tables. Each is run in a process of its own, for its peak memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import shutil
+import sys
+import uuid
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+from plugin.ledger.migrate import migrate
+from tests.bench.made_up import write_shop
+from tests.bench.registry import Figure, Options
+
+GOAL: Final = 0.5
+_KINDS: Final = ("products", "customers", "orders")
+
+
+async def run(options: Options) -> list[Figure]:
+    folder = await asyncio.to_thread(_plain_files, options)
+    figures = []
+    for name in ("sqlite", "postgres") if options.postgres else ("sqlite",):
+        floor = await _measured("floor", await _database(options, name), folder)
+        sync = await _measured("sync", await _database(options, name), folder)
+        figures += [
+            Figure(
+                name=f"sync, {name}", value=sync["lines"] / sync["seconds"], unit="lines/s",
+                floor=floor["lines"] / floor["seconds"], goal=GOAL,
+            ),
+            Figure(name=f"sync, {name}: {sync['lines']:,} lines", value=sync["seconds"], unit="s"),
+            Figure(name=f"sync, {name}: peak memory", value=sync["peak_mb"], unit="MB"),
+        ]  # fmt: skip
+    return figures
+
+
+def _plain_files(options: Options) -> Path:
+    folder = options.folder / "shop"
+    folder.mkdir()
+    if options.data is None:
+        write_shop(folder)
+    for kind in _KINDS if options.data else ():
+        packed, plain = options.data / f"{kind}.jsonl.gz", options.data / f"{kind}.jsonl"
+        with (
+            gzip.open(packed) if packed.exists() else plain.open("rb") as source,
+            (folder / plain.name).open("wb") as to,
+        ):
+            shutil.copyfileobj(source, to, 1024 * 1024)
+    return folder
+
+
+async def _database(options: Options, name: str) -> str:
+    """URL of a new, migrated database."""
+    unique = f"bench_{uuid.uuid4().hex[:8]}"
+    url = f"sqlite://{options.folder / unique}.sqlite3"
+    if name == "postgres" and options.postgres:
+        connection = await asyncpg.connect(options.postgres)
+        await connection.execute(f"CREATE DATABASE {unique}")
+        await connection.close()
+        head, mark, query = options.postgres.partition("?")
+        url = f"{head.rpartition('/')[0]}/{unique}{mark}{query}"
+    await migrate(url)
+    return url
+
+
+async def _measured(what: str, url: str, folder: Path) -> Any:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.bench.sync_once", what, url, str(folder), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"the {what} of the sync benchmark failed on {url.partition(':')[0]}")
+    return json.loads(output.decode().splitlines()[-1])
