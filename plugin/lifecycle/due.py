@@ -37,7 +37,8 @@ async def lower_due(database: Database, shop: ShopContext, rule: Rule, *, as_of:
         found = await database.arrays(_select(rule, shop, pick), shop.id, *pick.params)
         customers: Ints = found["customer_id"].astype(np.int64)
         rows = await _rows(database, shop, rule, pick, customers)
-        columns = {name: _column(found[alias]) for name, alias in _aliases(rule, shop).items()}
+        texts = {place.value for place in places(rule, shop.primary_model) if place.form in (Form.TEXT, Form.LIST)}
+        columns = {name: _column(found[alias], name in texts) for name, alias in _aliases(rule, shop).items()}
         instants = np.full(len(customers), at, dtype=np.int64)
         batch = Batch(instants, calendar.day_of(instants), calendar, columns, rows, shop.primary_model)
         until = (await asyncio.to_thread(evaluate, rule, batch)).valid_until
@@ -79,9 +80,12 @@ def _select(rule: Rule, shop: ShopContext, pick: Pick) -> str:
     )
 
 
-def _column(values: NDArray[Any]) -> Column:
+def _column(values: NDArray[Any], is_text: bool) -> Column:
+    """A column in which everything is NULL has no type of its own."""
+    if is_text:
+        return text_column(values.tolist() if values.dtype == object else [None] * len(values))
     if values.dtype == object:
-        return text_column(values.tolist())
+        values = np.full(len(values), NULL_INT)
     if values.dtype.kind == "f":
         return Column(np.nan_to_num(values), np.isnan(values))
     return Column(np.where(values == NULL_INT, 0, values), values == NULL_INT)
