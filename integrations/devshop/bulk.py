@@ -21,6 +21,7 @@ from graphql import (
 from integrations.devshop.refusals import validation_problems
 from integrations.devshop.rows import Value, gid, gid_number
 from integrations.devshop.schema import admin_schema, is_connection
+from integrations.devshop.shop import BULK_UNFINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,6 @@ MOST_BYTES = 65_535
 MOST_FILE = 100 * 1024 * 1024
 SHORTEST_IDENTIFIER = 10
 LONGEST_IDENTIFIER = 255
-RUNNING = ("CREATED", "RUNNING", "CANCELING")
 
 
 class Refused(Exception):  # noqa: N818  (a refusal is no error of the dev shop)
@@ -70,7 +70,7 @@ def cancel(call: Call, args: dict[str, Any]) -> Payload:
     operation = call.shop.bulk.get(gid_number(args["id"]))
     if operation is None:
         return _cancel_refused("Bulk operation does not exist", ["id"])
-    if operation["status"] not in RUNNING:
+    if operation["status"] not in BULK_UNFINISHED:
         status = operation["status"].lower()
         return _cancel_refused(f"A bulk operation cannot be canceled when it is {status}", None, operation)
     operation["status"] = "CANCELING"
@@ -115,7 +115,7 @@ def _check_identifier(identifier: str | None) -> None:
 
 
 def _check_room(call: Call, kind: str) -> None:
-    running = [each["id"] for each in call.shop.bulk.values() if each["type"] == kind and each["status"] in RUNNING]
+    running = [each["id"] for each in call.shop.bulk_unfinished() if each["type"] == kind]
     if len(running) >= MOST_AT_ONCE:
         words = f"A bulk {kind.lower()} operation for this app and shop is already in progress: {', '.join(running)}."
         raise Refused(words, "OPERATION_IN_PROGRESS", None)

@@ -38,8 +38,9 @@ def run(shop: ShopState, number: int, scopes: frozenset[str], staged: str | None
     """Run one queued operation to its end. Blocking: call it in a thread."""
     operation = shop.bulk[number]
     call = Call(shop, scopes, shop.now(), "bulk")
-    if shop.bulk_pause:
-        time.sleep(shop.bulk_pause)
+    began = time.monotonic()
+    while time.monotonic() - began < shop.bulk_pause and number not in shop.bulk_cancelled:
+        time.sleep(0.01)
     if number not in shop.bulk_cancelled:
         operation["status"] = "RUNNING"
     name = f"bulk-{number}-{secrets.token_hex(8)}.jsonl"

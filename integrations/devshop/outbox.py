@@ -53,7 +53,7 @@ class Sender:
 
     def idle(self, shops: list[ShopState]) -> bool:
         with self._lock:
-            return self._flying == 0 and not any(shop.outbox or shop.jobs for shop in shops)
+            return self._flying == 0 and not any(shop.outbox or shop.bulk_unfinished() for shop in shops)
 
     def take(self, shop: ShopState, group: asyncio.TaskGroup) -> None:
         while shop.outbox:

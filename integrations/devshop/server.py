@@ -89,7 +89,7 @@ class DevShops:
             base_url=f"{config.base}/{domain}",
             files=folder,
             name=domain.split(".", 1)[0].replace("-", " ").title(),
-            wake=lambda: self.wake(),
+            wake=self._wake,
             timezone=config.timezone,
             clock=config.clock,
             monotonic=config.monotonic,
@@ -98,6 +98,9 @@ class DevShops:
             bulk_pause=config.bulk_pause,
             shuffle_bulk=config.shuffle_bulk,
         )
+
+    def _wake(self) -> None:
+        self.wake()
 
     def __getitem__(self, domain: str) -> DevShop:
         return self.shops[domain]

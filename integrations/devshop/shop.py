@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMPLIANCE_TOPICS = ("customers/data_request", "customers/redact", "shop/redact")
+BULK_UNFINISHED = ("CREATED", "RUNNING", "CANCELING")
 FILES_LAST = timedelta(days=7)
 Now = Callable[[], datetime]
 
@@ -158,6 +159,9 @@ class ShopState:
         """Ids of everything made after loading: above all ids of the data."""
         self.serial += 1
         return self.serial
+
+    def bulk_unfinished(self) -> list[dict[str, Any]]:
+        return [each for each in self.bulk.values() if each["status"] in BULK_UNFINISHED]
 
     def announce(self, topic: str, payload: dict[str, Any], *, event: str | None = None) -> None:
         """Queue a webhook to every subscription of the topic; the compliance topics go to the app's own address."""

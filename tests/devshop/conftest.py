@@ -90,12 +90,18 @@ def running(served: RunningDevShop, config: DevShopConfig) -> RunningDevShop:
     return served
 
 
-@pytest.fixture
-def client(running: RunningDevShop) -> Iterator[Client]:
-    with httpx.Client(timeout=10, follow_redirects=False) as http:
-        made = Client(http, running)
-        made.install()
+@pytest.fixture(scope="session")
+def http() -> Iterator[httpx.Client]:
+    with httpx.Client(timeout=10, follow_redirects=False) as made:
         yield made
+
+
+@pytest.fixture
+def client(running: RunningDevShop, http: httpx.Client) -> Client:
+    http.cookies.clear()
+    made = Client(http, running)
+    made.install()
+    return made
 
 
 @dataclass
@@ -105,6 +111,7 @@ class Inbox:
     url: str = ""
     received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
 
     def topics(self) -> list[str]:
         return [headers["x-shopify-topic"] for headers, _body in self.received]
@@ -117,6 +124,7 @@ def inbox() -> Iterator[Inbox]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
+            box.paths.append(self.path)
             box.received.append(({key.lower(): value for key, value in self.headers.items()}, body))
             status = box.answers.pop(0) if box.answers else 200
             self.send_response(status)

@@ -37,7 +37,7 @@ class RunningDevShop:
         return f"{self.url(domain)}/admin/api/{version}/graphql.json"
 
     def settle(self, within: float = 10.0) -> None:
-        """Wait until no bulk operation is queued and no webhook is on its way."""
+        """Wait until no bulk operation is under way and no webhook is on its way."""
         states = [shop.state for shop in self.shops.shops.values()]
         end = time.monotonic() + within
         while not self.shops.sender.idle(states):
