@@ -12,6 +12,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLField,
     GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
@@ -69,7 +70,8 @@ def scopes_needed(
                 if scope is not None:
                     needed.add(scope)
                 if node.selection_set is not None and scope is not None:
-                    walk(node.selection_set, get_named_type(parent.fields[node.name.value].type))  # type: ignore[attr-defined]  # validated: a type with fields
+                    field: GraphQLField = parent.fields[node.name.value]  # type: ignore[attr-defined]  # validated: a type with fields
+                    walk(node.selection_set, get_named_type(field.type))
             elif isinstance(node, FragmentSpreadNode):
                 if node.name.value not in seen:
                     seen.add(node.name.value)

@@ -56,7 +56,7 @@ class Viewer:
         return await _recommended(info, product_ids, self.customer_id, first)
 
 
-@strawberry.type(description="What the shop's pages may ask.", directives=_PUBLIC)
+@strawberry.type(name="Query", description="What the shop's pages may ask.", directives=_PUBLIC)
 class StorefrontQuery:
     @strawberry.field(description="The customer who is logged in; null for everybody else.")
     def viewer(self, info: Info) -> Viewer | None:
@@ -86,7 +86,7 @@ class StorefrontOfferPayload:
     user_errors: list[UserError] = strawberry.field(description="What to mend; empty when it was recorded.")
 
 
-@strawberry.type(description="What the shop's pages may record for the viewer.", directives=_PUBLIC)
+@strawberry.type(name="Mutation", description="What the shop's pages may record for the viewer.", directives=_PUBLIC)
 class StorefrontMutation:
     @strawberry.mutation(description="The viewer takes up an offer of hers.")
     async def offer_accept(self, info: Info, id: strawberry.ID) -> StorefrontOfferPayload:

@@ -271,7 +271,7 @@ async def products_by_id(database: Database, shop_id: int, ids: Sequence[int]) -
         f"WHERE shop_id = $1 AND deleted_at IS NULL AND {listed}",
         *bind.values,
     )
-    return {row[0]: ProductRow(*row[:7], available=bool(row[7])) for row in rows}
+    return {row[0]: ProductRow(*row[:-1], bool(row[-1])) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
