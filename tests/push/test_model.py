@@ -20,7 +20,7 @@ SHOP = a_shop()
 STAGES = [("visitor", None), ("new_buyer", None), ("active", None), *(("departing", rung) for rung in (1, 2, 3))]
 TYPED = ["vip", "B2B", "rbl-own", "rbl-gold", "RBL-STAGE-ACTIVE", "rbl-stage-departing-2", "rbl-stage-holiday"]
 SEGMENTS = {1: "gold", 2: "Newsletter", 3: None}
-CUSTOMERS = range(1, 7)
+CUSTOMERS = range(1, 4)
 
 
 class World:
@@ -87,7 +87,7 @@ class World:
         await self.state(who)
 
     async def delete(self, who: int) -> None:
-        if self.random.random() < 0.2:
+        if self.random.random() < 0.05:
             del self.shop.tags[who], self.own[who]
 
     async def state(self, who: int) -> None:
@@ -113,7 +113,7 @@ class World:
 
 
 @pytest.mark.parametrize("bulk_from", [2, 1_000], ids=["by file", "by batch"])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(5))
 async def test_whatever_happens_the_merchants_tags_stay_and_ours_converge(
     store: Store, seed: int, bulk_from: int, monkeypatch: pytest.MonkeyPatch
 ):
@@ -124,7 +124,7 @@ async def test_whatever_happens_the_merchants_tags_stay_and_ours_converge(
         world.move, world.move, world.join_or_leave, world.type_tag, world.take_away, world.crowd, world.clear,
         world.delete, world.state, world.push, world.push, world.push,
     ]  # fmt: skip
-    for _ in range(40):
+    for _ in range(120):
         who = world.anyone()
         if who is not None:
             await world.random.choice(steps)(who)

@@ -270,3 +270,32 @@ async def test_another_shops_customers_are_not_written(store: Store, clock):
     other = MemoryShop(tags={1: []})
     report = await push_tags(store, a_shop(2), other, now=clock)
     assert (report.customers, other.writes) == (0, 0)
+
+
+async def test_an_old_statement_with_our_tag_is_not_taken_for_the_merchants(store: Store, clock):
+    shop = MemoryShop()
+    await _customers(store, shop, {1: "active"})
+    await push_tags(store, SHOP, shop, now=clock)
+    await _stated(store, 1, shop.tags[1], clock())
+    for stage in ("departing", "active"):  # the shop says nothing new in between
+        await place(store.database, 1, stage)
+        await push_tags(store, SHOP, shop, now=clock)
+    assert shop.tags[1] == ["rbl-stage-active"]
+    assert [row[1:] for row in await _records(store)] == [
+        ("rbl-stage-active", "written"),
+        ("rbl-stage-departing", "removed"),
+    ]
+
+
+async def test_a_tag_we_took_away_and_the_merchant_typed_again_is_the_merchants(store: Store, clock):
+    shop = MemoryShop()
+    await _customers(store, shop, {1: "active"})
+    await push_tags(store, SHOP, shop, now=clock)
+    await place(store.database, 1, "departing")
+    await push_tags(store, SHOP, shop, now=clock)
+    shop.add(1, ["rbl-stage-active"])
+    await _stated(store, 1, shop.tags[1], clock())
+    for stage in ("active", "returned"):
+        await place(store.database, 1, stage)
+        await push_tags(store, SHOP, shop, now=clock)
+    assert shop.tags[1] == ["rbl-stage-active", "rbl-stage-returned"]
