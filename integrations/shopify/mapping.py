@@ -7,8 +7,8 @@ before or after their parent. What a line is, its global id says. Unknown fields
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -48,16 +48,14 @@ VARIANT: Final = "gid://shopify/ProductVariant/"
 APP: Final = "gid://shopify/App/"
 
 
-@dataclass(frozen=True, slots=True)
-class OrderLine:
+class OrderLine(NamedTuple):
     """A line of an order that may stand elsewhere in the export."""
 
     order_id: int
     line: LineFact
 
 
-@dataclass(frozen=True, slots=True)
-class ProductVariant:
+class ProductVariant(NamedTuple):
     product_id: int
     variant: VariantFact
 
@@ -65,50 +63,50 @@ class ProductVariant:
 Statement = CustomerFact | OrderFact | OrderLine | ProductFact | ProductVariant
 
 
-class _Ref(Struct):
+class _Ref(Struct, gc=False):
     id: str
 
 
-class _Money(Struct, rename="camel"):
+class _Money(Struct, rename="camel", gc=False):
     amount: str
     currency_code: str
 
 
-class _MoneyBag(Struct, rename="camel"):
+class _MoneyBag(Struct, rename="camel", gc=False):
     shop_money: _Money
 
 
-class _Email(Struct, rename="camel"):
+class _Email(Struct, rename="camel", gc=False):
     email_address: str | None = None
     marketing_state: str | None = None
 
 
-class _SmsConsent(Struct):
+class _SmsConsent(Struct, gc=False):
     state: str | None = None
 
 
-class _Phone(Struct, rename="camel"):
+class _Phone(Struct, rename="camel", gc=False):
     phone_number: str | None = None
     marketing_state: str | None = None
     sms_marketing_consent: _SmsConsent | None = None
 
 
-class _Address(Struct, rename="camel"):
+class _Address(Struct, rename="camel", gc=False):
     country_code: str | None = field(default=None, name="countryCodeV2")
     province_code: str | None = None
     city: str | None = None
 
 
-class _LastOrder(Struct, rename="camel"):
+class _LastOrder(Struct, rename="camel", gc=False):
     processed_at: str | None = None
 
 
-class _Statistics(Struct, rename="camel"):
+class _Statistics(Struct, rename="camel", gc=False):
     predicted_spend_tier: str | None = None
     rfm_group: str | None = None
 
 
-class _Customer(Struct, rename="camel"):
+class _Customer(Struct, rename="camel", gc=False):
     id: str
     created_at: str
     updated_at: str
@@ -127,14 +125,14 @@ class _Customer(Struct, rename="camel"):
     statistics: _Statistics | None = None
 
 
-class _Refund(Struct, rename="camel"):
+class _Refund(Struct, rename="camel", gc=False):
     id: str
     created_at: str | None = None
     processed_at: str | None = None
     total: _MoneyBag | None = field(default=None, name="totalRefundedSet")
 
 
-class _Line(Struct, rename="camel"):
+class _Line(Struct, rename="camel", gc=False):
     id: str
     quantity: Quantity
     title: str = ""
@@ -147,18 +145,18 @@ class _Line(Struct, rename="camel"):
     parent: str | None = field(default=None, name="__parentId")
 
 
-class _LineEdge(Struct):
+class _LineEdge(Struct, gc=False):
     node: _Line
 
 
-class _Lines(Struct):
+class _Lines(Struct, gc=False):
     """A connection inside a node: `nodes` or `edges`, as the document asked."""
 
     nodes: list[_Line] = []
     edges: list[_LineEdge] = []
 
 
-class _Order(Struct, rename="camel"):
+class _Order(Struct, rename="camel", gc=False):
     id: str
     created_at: str
     updated_at: str
@@ -179,27 +177,27 @@ class _Order(Struct, rename="camel"):
     lines: _Lines | None = field(default=None, name="lineItems")
 
 
-class _Category(Struct, rename="camel"):
+class _Category(Struct, rename="camel", gc=False):
     full_name: str | None = None
 
 
-class _Prices(Struct, rename="camel"):
+class _Prices(Struct, rename="camel", gc=False):
     lowest: _Money | None = field(default=None, name="minVariantPrice")
 
 
-class _Image(Struct):
+class _Image(Struct, gc=False):
     url: str | None = None
 
 
-class _Preview(Struct):
+class _Preview(Struct, gc=False):
     image: _Image | None = None
 
 
-class _Media(Struct):
+class _Media(Struct, gc=False):
     preview: _Preview | None = None
 
 
-class _Variant(Struct, rename="camel"):
+class _Variant(Struct, rename="camel", gc=False):
     id: str
     title: str = ""
     sku: str | None = None
@@ -208,16 +206,16 @@ class _Variant(Struct, rename="camel"):
     parent: str | None = field(default=None, name="__parentId")
 
 
-class _VariantEdge(Struct):
+class _VariantEdge(Struct, gc=False):
     node: _Variant
 
 
-class _Variants(Struct):
+class _Variants(Struct, gc=False):
     nodes: list[_Variant] = []
     edges: list[_VariantEdge] = []
 
 
-class _Product(Struct, rename="camel"):
+class _Product(Struct, rename="camel", gc=False):
     id: str
     title: str
     created_at: str
@@ -244,6 +242,14 @@ def read_line(line: bytes) -> Statement:
         return fact(decoder.decode(line))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadStatementError(f"This line of the export cannot be read: {describe(error)}.") from None
+
+
+def read_child(line: bytes) -> OrderLine | None:
+    """The same for a line that is likely a line item, in one go; None when it is not, or cannot be read so."""
+    try:
+        return _order_line(_LINE_DECODER.decode(line))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def order_from_node(node: Mapping[str, Any]) -> OrderFact:
@@ -373,24 +379,24 @@ def _refund(stated: _Refund) -> RefundFact:
 
 
 def _line_fact(stated: _Line) -> LineFact:
-    current = stated.current_quantity
-    total = stated.total or stated.undiscounted
+    """In the order of the fields: by position is twice as fast, and a shop has millions of these."""
+    current, total = stated.current_quantity, stated.total or stated.undiscounted
     return LineFact(
-        id=number_of(stated.id, LINE),
-        product_id=number_of(stated.product.id, PRODUCT) if stated.product else None,
-        variant_id=number_of(stated.variant.id, VARIANT) if stated.variant else None,
-        title=clean(stated.title),
-        sku=short(stated.sku),
-        quantity=stated.quantity,
-        current_quantity=stated.quantity if current is None else current,
-        total=_of_bag(total) or 0,
+        number_of(stated.id, LINE),
+        _seen(stated.product.id, PRODUCT) if stated.product else None,
+        _seen(stated.variant.id, VARIANT) if stated.variant else None,
+        clean(stated.title),
+        short(stated.sku),
+        stated.quantity,
+        stated.quantity if current is None else current,
+        amount_of(total.shop_money.amount) if total else 0,
     )
 
 
 def _order_line(stated: _Line) -> OrderLine:
     if stated.parent is None:
         raise ValueError("a line item has no __parentId")
-    return OrderLine(number_of(stated.parent, ORDER), _line_fact(stated))
+    return OrderLine(_seen(stated.parent, ORDER), _line_fact(stated))
 
 
 def _product(stated: _Product) -> ProductFact:
@@ -436,12 +442,14 @@ def _stranger(stated: _Ref) -> Statement:
     raise ValueError(f"{stated.id[:80]!r} is of a kind that was not asked for")
 
 
+_seen: Final = lru_cache(maxsize=20_000)(number_of)  # ids that come again and again
+_LINE_DECODER: Final = msgspec.json.Decoder(_Line)
 _HEAD: Final = msgspec.json.Decoder(_Ref)
 _UNKNOWN: Final[tuple[Any, Callable[[Any], Statement]]] = (_HEAD, _stranger)
 _KINDS: Final[dict[str, tuple[Any, Callable[[Any], Statement]]]] = {
     CUSTOMER: (msgspec.json.Decoder(_Customer), _customer),
     ORDER: (msgspec.json.Decoder(_Order), _order),
-    LINE: (msgspec.json.Decoder(_Line), _order_line),
+    LINE: (_LINE_DECODER, _order_line),
     PRODUCT: (msgspec.json.Decoder(_Product), _product),
     VARIANT: (msgspec.json.Decoder(_Variant), _product_variant),
 }

@@ -13,10 +13,12 @@ from typing import BinaryIO, Final, Self
 
 import msgspec
 
-from integrations.shopify.mapping import OrderLine, ProductVariant, read_line
+from integrations.shopify.mapping import OrderLine, ProductVariant, read_child, read_line
 from plugin.domain.facts import CustomerFact, LineFact, OrderFact, ProductFact, VariantFact
 from plugin.errors import BadStatementError
 
+_CHILD: Final = b"/LineItem/"
+_PIECE: Final = 1024 * 1024
 LONGEST_LINE: Final = 16 * 1024 * 1024  # bytes; a line without an end must not fill the memory
 
 
@@ -41,7 +43,7 @@ class ExportFile:
     """Batches of one export, from line `skip` on."""
 
     def __init__(self, path: Path, *, skip: int = 0) -> None:
-        self._file: BinaryIO = path.open("rb", buffering=1024 * 1024)
+        self._file: BinaryIO = path.open("rb", buffering=_PIECE)
         self._number = 0
         while self._number < skip and self._line() is not None:
             pass
@@ -78,37 +80,47 @@ class ExportFile:
 
 
 def _add(batch: Batch, number: int, line: bytes) -> None:
+    # What a line looks like only chooses what to try first.
+    if _CHILD in line and (child := read_child(line)):
+        batch.order_lines.append(child)
+        return
     try:
         fact = read_line(line)
     except BadStatementError as error:
         batch.bad.append((number, str(error) if line.strip() else "This line is blank, or longer than 16 MiB."))
         return
     if isinstance(fact, OrderLine):
-        batch.order_lines.append((fact.order_id, fact.line))
+        batch.order_lines.append(fact)
     elif isinstance(fact, OrderFact):
         batch.orders.append(fact)
     elif isinstance(fact, CustomerFact):
         batch.customers.append(fact)
     elif isinstance(fact, ProductVariant):
-        batch.variants.append((fact.product_id, fact.variant))
+        batch.variants.append(fact)
     else:
         batch.products.append(fact)
 
 
 def is_whole(path: Path, objects: int) -> bool:
     """Whether the file holds all of the `objects` lines that the shop counted, and its last one to its end."""
-    found, last = 0, b""
-    with path.open("rb", buffering=1024 * 1024) as file:
-        while line := file.readline(LONGEST_LINE):
-            if not line.isspace():
-                found += 1
-                last = line
-    return found >= objects and _is_object(last)
+    found, blank, end, last = 0, False, b"\n", b""
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(_PIECE):
+            found += piece.count(b"\n")
+            blank = blank or b"\n\n" in end + piece
+            _, newline, rest = piece.rpartition(b"\n")
+            end, last = piece[-1:], rest if newline else (last + piece)[-LONGEST_LINE:]
+    return (_objects(path) if blank else found + bool(last)) >= objects and _is_object(last)
+
+
+def _objects(path: Path) -> int:
+    with path.open("rb", buffering=_PIECE) as file:
+        return sum(1 for line in iter(lambda: file.readline(LONGEST_LINE), b"") if not line.isspace())
 
 
 def _is_object(line: bytes) -> bool:
-    """A file may be cut inside its last line; a line that was badly written to its end is another matter."""
-    if not line or line.endswith(b"\n"):
+    """Of the last line, when it has no end: a file may be cut there."""
+    if not line:
         return True
     try:
         return isinstance(msgspec.json.decode(line), dict)
