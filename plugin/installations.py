@@ -57,7 +57,8 @@ async def store_installation(store: Store, domain: str, grant: TokenGrant, now: 
             " granted_scopes, installed_at, primary_model, tag_prefix, lapse_ladder)"
             " VALUES ($1, 'installed', $2, $3, $4, $5, $6, $7, $8, $9, $10)"
             " ON CONFLICT (domain) DO UPDATE SET status = 'installed', status_reason = NULL, uninstalled_at = NULL,"
-            " refreshing_until = NULL, platform_id = NULL, access_token = excluded.access_token, refresh_token = excluded.refresh_token,"
+            " refreshing_until = NULL, platform_id = NULL, access_token = excluded.access_token,"
+            " refresh_token = excluded.refresh_token,"
             " access_expires_at = excluded.access_expires_at, refresh_expires_at = excluded.refresh_expires_at,"
             " granted_scopes = excluded.granted_scopes, installed_at = excluded.installed_at RETURNING id",
             domain,
@@ -81,19 +82,6 @@ async def write_shop(store: Store, shop_id: int, fact: ShopFact) -> None:
         fact.primary_host[:255],
         shop_id,
     )
-
-
-async def uninstall(store: Store, shop_id: int, at: datetime) -> bool:
-    """The shop removed the app at `at`: tokens go, nothing is sent any more. False, and nothing changed, when the
-    present installation is younger than that."""
-    changed = await store.database.execute(
-        "UPDATE shops SET status = 'uninstalled', status_reason = NULL, access_token = NULL, refresh_token = NULL,"
-        " access_expires_at = NULL, refresh_expires_at = NULL, uninstalled_at = $1"
-        " WHERE id = $2 AND installed_at <= $1 AND status <> 'uninstalled'",
-        to_us(at),
-        shop_id,
-    )
-    return changed > 0
 
 
 class Gateways:

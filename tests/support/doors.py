@@ -6,7 +6,6 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -107,5 +106,8 @@ async def open_doors(
     await gateways.close()
 
 
-def at(instant: datetime) -> Clock:
-    return lambda: instant
+async def uninstalled(store: Store, shop_id: int) -> None:
+    """As the delivery of `app/uninstalled` leaves the row."""
+    await store.database.execute(
+        "UPDATE shops SET status = 'uninstalled', access_token = NULL, refresh_token = NULL WHERE id = $1", shop_id
+    )

@@ -10,10 +10,11 @@ import pytest
 from integrations.shopify.oauth import TokenGrant
 from plugin.domain.instants import to_us
 from plugin.errors import ShopAccessError, ShopUnavailableError
-from plugin.installations import Gateways, store_installation, uninstall
+from plugin.installations import Gateways, store_installation
 from plugin.ledger.store import Store
 from plugin.settings import Settings
 from plugin.shops import shop_by_domain
+from tests.support.doors import uninstalled
 from tests.support.platform_requests import NOW, SHOP
 from tests.support.scripted_shop import FakeTime, ScriptedShop, a_grant
 
@@ -189,18 +190,10 @@ async def test_after_an_uninstall_nothing_is_sent_and_no_token_is_kept(
     shop_id = await store_installation(store, SHOP, grant(), NOW)
     gateway = await gateways.for_shop(shop_id)
     await gateway.shop_info()
-    assert await uninstall(store, shop_id, NOW + HOUR)
+    await uninstalled(store, shop_id)
     with pytest.raises(ShopAccessError, match="uninstalled"):
         await gateway.shop_info()
     assert len(shop.calls) == 1
-    assert await store.database.fetch("SELECT access_token, refresh_token FROM shops") == [(None, None)]
-    assert not await uninstall(store, shop_id, NOW + 2 * HOUR)
-
-
-async def test_an_uninstall_older_than_the_installation_does_not_touch_it(store: Store) -> None:
-    shop_id = await store_installation(store, SHOP, grant(), NOW)
-    assert not await uninstall(store, shop_id, NOW - timedelta(seconds=1))
-    assert (await shop_by_domain(SHOP)).status == "installed"
 
 
 async def test_tokens_of_an_uninstalled_shop_that_come_late_are_not_kept(
@@ -212,7 +205,7 @@ async def test_tokens_of_an_uninstalled_shop_that_come_late_are_not_kept(
 
     async def uninstalling(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/access_token"):
-            await uninstall(store, shop_id, NOW + HOUR)
+            await uninstalled(store, shop_id)
         return await send(request)
 
     shop.handle_async_request = uninstalling  # type: ignore[method-assign]  # between request and answer

@@ -8,11 +8,11 @@ import httpx
 import pytest
 
 from integrations.shopify.oauth import TokenGrant
-from plugin.installations import store_installation, uninstall
+from plugin.installations import store_installation
 from plugin.ledger.store import Store
 from plugin.settings import Settings
 from plugin.web.webhooks import LARGEST_BODY
-from tests.support.doors import Doors, open_doors
+from tests.support.doors import Doors, open_doors, uninstalled
 from tests.support.platform_requests import NOW, SHOP, webhook_headers
 from tests.support.scripted_shop import ScriptedShop
 
@@ -137,7 +137,7 @@ async def test_when_it_cannot_be_stored_it_is_asked_for_again(doors: Doors) -> N
 async def test_a_shop_we_never_knew_and_one_that_left_are_answered_and_recorded(doors: Doors, store: Store) -> None:
     stranger = {"X-Shopify-Shop-Domain": "new.myshopify.com", "X-Shopify-Topic": "customers/redact"}
     assert (await post(doors, **stranger)).status_code == 200
-    assert await uninstall(store, 1, NOW)
+    await uninstalled(store, 1)
     assert (await post(doors, **{"X-Shopify-Topic": "shop/redact", "X-Shopify-Webhook-Id": "w2"})).status_code == 200
     assert [(row[0], row[3]) for row in await deliveries(doors)] == [(0, "customers/redact"), (1, "shop/redact")]
     assert doors.jobs.noted == [("inbox", 1)]

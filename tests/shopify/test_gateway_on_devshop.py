@@ -1,0 +1,216 @@
+"""The gateway on real HTTP, against the dev shop that executes the platform's own schema."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from integrations.devshop.faults import Fault
+from integrations.devshop.oauth import EXCHANGE, ID_TOKEN
+from integrations.devshop.server import DevShopConfig
+from integrations.shopify.client import Access, AdminClient, new_http
+from integrations.shopify.gateway import ShopifyGateway
+from integrations.shopify.pacing import Bucket, Pace
+from integrations.shopify.queries import document
+from plugin.errors import ShopAccessError, ShopRefusedError, ShopUnavailableError
+from plugin.ports import BulkStatus, DiscountSpec, MetafieldWrite, ShopGateway, TagChange, TagResult
+from plugin.settings import read_settings
+from tests.conftest import ENVIRONMENT
+from tests.support.devshop import RunningDevShop, running_devshop
+from tests.support.devshop_data import APP as PLAIN_APP
+from tests.support.devshop_data import NOW, SHOP, small_data
+
+APP = replace(PLAIN_APP, scopes=(*PLAIN_APP.scopes, "write_discounts"))
+
+
+@pytest.fixture
+def dev() -> Iterator[RunningDevShop]:
+    with running_devshop(DevShopConfig(app=APP, shops={SHOP: small_data()}, clock=lambda: NOW)) as running:
+        yield running
+
+
+class Held:
+    """`Tokens` that hold one token."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    async def current(self) -> Access:
+        return Access(SHOP, self.token)
+
+    async def renew(self, refused: Access) -> Access:
+        raise ShopAccessError("no other token")
+
+    async def lost(self, refused: Access) -> None:
+        raise ShopAccessError("no other token")
+
+
+@pytest.fixture
+async def gateway(dev: RunningDevShop) -> AsyncIterator[ShopGateway]:
+    settings = read_settings({**ENVIRONMENT, "SHOPIFY_SHOP_URL": f"{dev.base}/{{shop}}"})
+    pace = Pace(budget=5.0)
+    async with new_http(settings) as http:
+        form = {
+            "client_id": APP.client_id,
+            "client_secret": APP.secret,
+            "grant_type": EXCHANGE,
+            "subject_token": dev[SHOP].session_token(),
+            "subject_token_type": ID_TOKEN,
+            "expiring": "1",
+        }
+        reply = await http.post(f"{dev.url(SHOP)}/admin/oauth/access_token", data=form)
+        tokens = Held(reply.json()["access_token"])
+        yield ShopifyGateway(AdminClient(settings, http, tokens, Bucket(pace), pace))
+
+
+async def finished(gateway: ShopGateway, operation: str) -> BulkStatus:
+    for _ in range(200):
+        status = await gateway.bulk_status(operation)
+        if status.finished:
+            return status
+        await asyncio.sleep(0.05)
+    raise TimeoutError
+
+
+async def exported(gateway: ShopGateway, name: str) -> list[dict[str, Any]]:
+    status = await finished(gateway, await gateway.start_bulk_query(document(name)))
+    assert status.url is not None
+    async with gateway.open_download(status.url) as pieces:
+        content = b"".join([piece async for piece in pieces])
+    return [json.loads(line) for line in content.splitlines()]
+
+
+def _without_children(node: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in node.items() if name not in {"lineItems", "variants", "__parentId"}}
+
+
+async def test_bulk_pages_and_single_nodes_state_the_same(gateway: ShopGateway) -> None:
+    for name, page, one, children in (
+        ("BulkCustomers", gateway.customers_page, gateway.node_customer, None),
+        ("BulkOrders", gateway.orders_page, gateway.node_order, "lineItems"),
+        ("BulkProducts", gateway.products_page, gateway.node_product, "variants"),
+    ):
+        lines = await exported(gateway, name)
+        roots = {line["id"]: line for line in lines if "__parentId" not in line}
+        nodes = {node["id"]: dict(node) for node in (await page(None, None)).nodes}
+        assert {key: _without_children(node) for key, node in nodes.items()} == roots
+        for key, node in nodes.items():
+            assert dict(await one(key) or {}) == node
+            if children:
+                below = [_without_children(line) for line in lines if line.get("__parentId") == key]
+                assert sorted(node[children]["nodes"], key=lambda each: each["id"]) == sorted(
+                    below, key=lambda each: each["id"]
+                )
+
+
+async def test_pages_begin_where_asked(gateway: ShopGateway) -> None:
+    page = await gateway.customers_page(datetime(2026, 11, 22, 5, tzinfo=UTC), None)
+    assert [node["firstName"] for node in page.nodes] == ["Bea", "Cleo"]  # from the day before, by the overlap
+    assert page.after is None
+
+
+async def test_scopes_are_as_granted(gateway: ShopGateway) -> None:
+    granted = await gateway.granted_scopes()
+    assert {"write_customers", "read_orders"} <= granted
+
+
+async def test_tags_are_swapped_and_a_missing_customer_is_told(gateway: ShopGateway, dev: RunningDevShop) -> None:
+    rows = dev[SHOP].state.data.customers
+    dev[SHOP].edit_tags(1, add=["VIP", "rbl-stage-visitor"])
+    results = await gateway.swap_tags(
+        [
+            TagChange(customer_id=1, add=("rbl-stage-buyer",), remove=("rbl-stage-visitor",)),
+            TagChange(customer_id=999, add=("rbl-stage-buyer",), remove=()),
+        ]
+    )
+    assert results == [
+        TagResult(customer_id=1, error=None),
+        TagResult(customer_id=999, error="id: Customer does not exist"),
+    ]
+    assert sorted(rows[1].tags) == ["VIP", "rbl-stage-buyer"]
+
+
+async def test_tags_by_bulk_mutation(gateway: ShopGateway, dev: RunningDevShop) -> None:
+    variables = [{"id": f"gid://shopify/Customer/{number}", "tags": ["rbl-a"]} for number in (1, 2, 999)]
+    answers = {line.line: line.errors async for line in gateway.bulk_mutation(document("AddTags"), variables)}
+    assert answers == {0: (), 1: (), 2: ("id: Customer does not exist",)}
+    assert [dev[SHOP].state.data.customers[number].tags for number in (1, 2, 3)] == [["rbl-a"], ["rbl-a"], []]
+
+
+async def test_metafields_are_all_written_or_none(gateway: ShopGateway) -> None:
+    def items(since: str) -> list[MetafieldWrite]:
+        owner, namespace = "gid://shopify/Customer/1", "$app:rebloom"
+        return [
+            MetafieldWrite(owner=owner, namespace=namespace, key="stage", type="single_line_text_field", value="buyer"),
+            MetafieldWrite(owner=owner, namespace=namespace, key="stage_since", type="date", value=since),
+        ]
+
+    assert await gateway.set_metafields(items("2026-11-22")) == []
+    [error] = await gateway.set_metafields(items("yesterday"))
+    assert (error.index, error.code) == (1, "INVALID_VALUE")
+
+
+async def test_a_discount_code_is_taken_once(gateway: ShopGateway) -> None:
+    spec = DiscountSpec(
+        title="Second order",
+        code="RBL-SECOND",
+        starts_at=NOW,
+        ends_at=None,
+        customer_ids=(1,),
+        amount=Decimal("5.00"),
+    )
+    assert (await gateway.create_discount(spec)).startswith("gid://shopify/DiscountCodeNode/")
+    with pytest.raises(ShopRefusedError, match="must be unique"):
+        await gateway.create_discount(spec)
+
+
+async def test_subscribing_again_is_no_error(gateway: ShopGateway, dev: RunningDevShop) -> None:
+    for _ in range(2):
+        await gateway.subscribe("ORDERS_CREATE", "http://127.0.0.1:8000/webhooks")
+    assert len(dev[SHOP].state.subscriptions) == 1
+
+
+async def test_a_document_the_platform_refuses_is_refused(gateway: ShopGateway) -> None:
+    with pytest.raises(ShopRefusedError):
+        await gateway.start_bulk_query("{ shop { id } }")
+
+
+async def test_an_emptied_bucket_is_waited_for(gateway: ShopGateway, dev: RunningDevShop) -> None:
+    """A bucket of 400 points, 2,000 a second: ten pages ask for more than it holds."""
+    bucket = dev[SHOP].state.bucket
+    bucket.size, bucket.level, bucket.rate = 400.0, 0.0, 2_000.0
+    pages = [await gateway.orders_page(None, None) for _ in range(10)]
+    assert {len(page.nodes) for page in pages} == {3}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(path="graphql.json", status=500),
+        Fault(path="graphql.json", status=429, headers={"Retry-After": "0.1"}),
+        Fault(path="graphql.json", status=200, body="<html>", content_type="text/html"),
+        Fault(path="graphql.json", cut_after=20),
+        Fault(path="graphql.json", reset=True),
+    ],
+)
+async def test_one_fault_on_the_way_is_not_noticed(gateway: ShopGateway, dev: RunningDevShop, fault: Fault) -> None:
+    dev.shops.faults.add(fault)
+    assert (await gateway.shop_info()).domain == SHOP
+    assert fault.seen >= 1
+
+
+async def test_a_cut_download_is_told(gateway: ShopGateway, dev: RunningDevShop) -> None:
+    status = await finished(gateway, await gateway.start_bulk_query(document("BulkOrders")))
+    dev.shops.faults.add(Fault(path=httpx.URL(status.url or "").path, cut_after=100))
+    got = 0
+    with pytest.raises(ShopUnavailableError):
+        async with gateway.open_download(status.url or "") as pieces:
+            async for piece in pieces:
+                got += len(piece)
+    assert got == 100
