@@ -362,7 +362,7 @@ class Placement(ShopRow):
 
     class Meta:
         table = "placements"
-        key = ("shop_id", "model", "customer_id")
+        key = ("shop_id", "customer_id", "model")
         indexes: ClassVar = [("shop_id", "model", "stage", "customer_id")]
 
 
@@ -381,7 +381,7 @@ class StageTransition(ShopRow):
 
     class Meta:
         table = "stage_transitions"
-        key = ("shop_id", "model", "customer_id", "at")
+        key = ("shop_id", "customer_id", "model", "at")
         indexes: ClassVar = [("shop_id", "model", "at")]
 
 

@@ -240,7 +240,7 @@ class Migration(migrations.Migration):
                 "indexes": [Index(fields=["shop_id", "model", "stage", "customer_id"])],
                 "pk_attr": "customer_id",
             },
-            key=("shop_id", "model", "customer_id"),
+            key=("shop_id", "customer_id", "model"),
         ),
         CreateShopTable(
             name="Product",
@@ -486,7 +486,7 @@ class Migration(migrations.Migration):
                 "indexes": [Index(fields=["shop_id", "model", "at"])],
                 "pk_attr": "at",
             },
-            key=("shop_id", "model", "customer_id", "at"),
+            key=("shop_id", "customer_id", "model", "at"),
         ),
         CreateShopTable(
             name="SyncState",
