@@ -132,7 +132,7 @@ def test_the_shuffled_file_gives_the_same_shop_as_the_grouped_one(both_orders: P
     assert len(grouped.orders) > 0
     assert grouped.orders.keys() == shuffled.orders.keys()
     for number, order in grouped.orders.items():
-        assert order.lines == sorted(shuffled.orders[number].lines, key=lambda line: order.lines.index(line))
+        assert order.lines == sorted(shuffled.orders[number].lines, key=order.lines.index)
 
 
 def test_the_households_become_a_shop_whose_last_order_was_yesterday(journey: Path) -> None:
