@@ -122,7 +122,7 @@ class Customer(Node):
         return await self._placements(info)
 
     @strawberry.field(
-        description="Her changes of stage in one model, newest first; up to `asOf` where that is given.",
+        description="Her changes of stage in one model, newest first, up to `asOf` where that is given; 10 without a size.",
         directives=[costs(size=NESTED_SIZE)],
     )
     async def stage_history(
@@ -170,7 +170,10 @@ class Customer(Node):
     def predictions_reason(self) -> str | None:
         return _NO_PREDICTIONS
 
-    @strawberry.field(description="The segments she is in.", directives=needs(Scope.READ_SEGMENTS, size=NESTED_SIZE))
+    @strawberry.field(
+        description="The segments she is in; 10 without a size.",
+        directives=needs(Scope.READ_SEGMENTS, size=NESTED_SIZE),
+    )
     async def segments(
         self,
         info: Info,

@@ -9,7 +9,7 @@ from graphql_schema.context import Info
 from graphql_schema.customers.types import Customer, CustomerConnection, customer_of
 from graphql_schema.errors import QueryProblem, UserError
 from graphql_schema.node import Node
-from graphql_schema.pagination import Connection, Listing, connection, page_of
+from graphql_schema.pagination import NESTED_SIZE, Connection, Listing, connection, page_of
 from plugin.domain.ids import gid
 from plugin.ledger.readers import SegmentRow
 
@@ -29,7 +29,9 @@ class Segment(Node):
     async def count(self, info: Info) -> int:
         return await info.context.loaders.segment_counts.load(self.row.id) or 0
 
-    @strawberry.field(description="Its members, by id.", directives=needs(Scope.READ_CUSTOMERS))
+    @strawberry.field(
+        description="Its members, by id; 10 without a size.", directives=needs(Scope.READ_CUSTOMERS, size=NESTED_SIZE)
+    )
     async def customers(
         self,
         info: Info,
@@ -39,7 +41,7 @@ class Segment(Node):
         before: str | None = strawberry.UNSET,
     ) -> CustomerConnection:
         listing = Listing(info.context.shop.id, ("members of", str(self.row.id)))
-        page = page_of(listing, first, after, last, before)
+        page = page_of(listing, first, after, last, before, default=NESTED_SIZE)
         rows = await info.context.loaders.members_of.load((self.row.id, page))
         return connection(CustomerConnection, listing, page, rows, customer_of, lambda row: (row.id,))
 

@@ -63,7 +63,11 @@ async def walk(world: World, name: str, size: int, *, backward: bool, between: H
         if not info["hasPreviousPage" if backward else "hasNextPage"]:
             return walked
         assert info["hasNextPage" if backward else "hasPreviousPage"] == (steps > 0)
-        arguments = f'last: {size}, before: "{info["startCursor"]}"' if backward else f'first: {size}, after: "{info["endCursor"]}"'
+        arguments = (
+            f'last: {size}, before: "{info["startCursor"]}"'
+            if backward
+            else f'first: {size}, after: "{info["endCursor"]}"'
+        )
         steps += 1
         if between is not None:
             await between(steps)
@@ -79,7 +83,9 @@ async def test_walking_any_page_size_both_ways_gives_the_whole_list_once(world: 
 
 
 @pytest.mark.parametrize("backward", [False, True])
-@pytest.mark.parametrize("name", ["customers by LAST_ORDER_AT", "customers by AMOUNT_SPENT reversed", "customers by ID"])
+@pytest.mark.parametrize(
+    "name", ["customers by LAST_ORDER_AT", "customers by AMOUNT_SPENT reversed", "customers by ID"]
+)
 async def test_rows_that_come_between_pages_neither_repeat_nor_hide_others(
     world: World, name: str, backward: bool
 ) -> None:

@@ -85,7 +85,9 @@ async def test_reading_by_get_works_and_writing_by_get_does_not(world: World) ->
     headers = {"Authorization": "Bearer a"}
     good = await world.client.get("/graphql", params={"query": "{ shop { name } }"}, headers=headers)
     assert good.json()["data"] == {"shop": {"name": "shop-a"}}
-    bad = await world.client.get("/graphql", params={"query": "mutation { syncStart { userErrors { code } } }"}, headers=headers)
+    bad = await world.client.get(
+        "/graphql", params={"query": "mutation { syncStart { userErrors { code } } }"}, headers=headers
+    )
     assert (bad.status_code, bad.headers["allow"], world.jobs.asked) == (405, "POST", [])
     both = "query A { shop { name } } mutation B { syncStart { userErrors { code } } }"
     chosen = await world.client.get("/graphql", params={"query": both, "operationName": "B"}, headers=headers)

@@ -112,7 +112,7 @@ async def test_a_customer_is_where_she_was_at_an_instant_of_the_past(world: Worl
 
 
 async def test_customers_are_found_by_a_segment_query_and_counted(world: World) -> None:
-    query = 'query($q: String) { customers(query: $q, sortKey: ID, first: 100) { nodes { id } } customersCount(query: $q) { count precision } }'
+    query = "query($q: String) { customers(query: $q, sortKey: ID, first: 100) { nodes { id } } customersCount(query: $q) { count precision } }"
     found = await world.data(query, q="number_of_orders = 0")
     assert [node["id"] for node in found["customers"]["nodes"]] == [
         f"gid://shopify/Customer/{n}" for n in (4, 8, 12, 16, 20)

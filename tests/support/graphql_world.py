@@ -95,22 +95,22 @@ class World:
     seconds: list[float]
 
     async def ask(
-        self, query: str, *, caller: str = "a", path: str = "/graphql", **variables: Any
+        self, document: str, /, *, caller: str = "a", path: str = "/graphql", **variables: Any
     ) -> dict[str, Any]:
         reply = await self.client.post(
-            path, json={"query": query, "variables": variables}, headers={"Authorization": f"Bearer {caller}"}
+            path, json={"query": document, "variables": variables}, headers={"Authorization": f"Bearer {caller}"}
         )
         assert reply.status_code == 200, reply.text
         return reply.json()
 
-    async def data(self, query: str, **more: Any) -> dict[str, Any]:
-        body = await self.ask(query, **more)
+    async def data(self, document: str, /, **more: Any) -> dict[str, Any]:
+        body = await self.ask(document, **more)
         assert "errors" not in body, body["errors"]
         return body["data"]
 
-    async def code(self, query: str, **more: Any) -> str:
+    async def code(self, document: str, /, **more: Any) -> str:
         """The code of the one error a document ends with."""
-        [error] = (await self.ask(query, **more))["errors"]
+        [error] = (await self.ask(document, **more))["errors"]
         return error["extensions"]["code"]
 
 
@@ -187,14 +187,22 @@ async def _fill(store: Store, shop_id: int, numbers: Any, mark: str) -> None:
     await put(
         database,
         "segments",
-        [{"id": n, "name": f"Segment {n}{mark}", "created_at": n // 2, "tag": f"seg{n}{mark.lower()}"} for n in range(1, SEGMENTS + 1)],
+        [
+            {"id": n, "name": f"Segment {n}{mark}", "created_at": n // 2, "tag": f"seg{n}{mark.lower()}"}
+            for n in range(1, SEGMENTS + 1)
+        ],
         shop_id,
     )
     members = [{"segment_id": s, "customer_id": n} for s in range(1, SEGMENTS + 1) for n in numbers if n % s == 0]
     await put(database, "segment_members", members, shop_id)
     await database.upsert(PERSONS, [(shop_id, n, _sealed(store, n, mark), 0) for n in numbers])
     await database.upsert(TRANSITIONS, [row for n in numbers[:6] for row in _history(shop_id, n)])
-    await put(database, "products", [{"id": n, "title": f"Product {n}{mark}", "price": n * 10_000} for n in range(1, 6)], shop_id)
+    await put(
+        database,
+        "products",
+        [{"id": n, "title": f"Product {n}{mark}", "price": n * 10_000} for n in range(1, 6)],
+        shop_id,
+    )
     await _sales(store, shop_id)
 
 
@@ -223,9 +231,7 @@ async def _sales(store: Store, shop_id: int) -> None:
         table="copurchases", columns=("shop_id", "product_id", "rank", "other_id", "together", "lift", "score"),
         key=("shop_id", "product_id", "rank"),
     )  # fmt: skip
-    ranks = Upsert(
-        table="product_ranks", columns=("shop_id", "rank", "product_id", "buyers"), key=("shop_id", "rank")
-    )
+    ranks = Upsert(table="product_ranks", columns=("shop_id", "rank", "product_id", "buyers"), key=("shop_id", "rank"))
     await store.database.upsert(pairs, [(shop_id, 1, 1, 2, 34, 5.2, 9.0), (shop_id, 1, 2, 3, 20, 2.0, 4.0)])
     await store.database.upsert(ranks, [(shop_id, 1, 4, 50), (shop_id, 2, 5, 40)])
 
