@@ -9,11 +9,13 @@ import httpx
 import pytest
 
 from integrations.devshop.server import DevShopConfig
+from integrations.devshop.shop import enum_of
 from integrations.shopify.oauth import STATE_COOKIE
 from plugin.errors import ShopAccessError, ShopUnavailableError, UnauthenticatedError
 from plugin.ledger.store import Store
 from plugin.settings import Settings, read_settings
 from plugin.shops import shop_by_domain
+from plugin.sync import deliveries
 from plugin.web.install import TOPICS, ensure_installed
 from tests.conftest import ENVIRONMENT
 from tests.support.devshop import running_devshop
@@ -262,6 +264,11 @@ async def test_fewer_scopes_than_asked_for_still_install(doors: Doors, shop: Scr
     shop.grants = [a_grant(1, scope="read_orders")]
     assert (await doors.installed(SHOP)).status_code == 302
     assert (await shop_by_domain(SHOP)).scopes == {"read_orders"}
+
+
+def test_we_subscribe_to_nothing_that_we_would_not_apply() -> None:
+    applied = {enum_of(topic) for topic in deliveries._HANDLERS}
+    assert set(TOPICS) <= applied
 
 
 async def test_the_dev_shop_is_installed_by_the_platforms_own_steps(database_url: str, store: Store) -> None:
