@@ -1,14 +1,23 @@
 """The platform's own libraries agree with ours on what is signed, and on what is not."""
 
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import pytest
 from shopify import session_token as deprecated_session_token
 
 from integrations.shopify import oauth, sdk
-from integrations.shopify.signatures import install_hmac, proxy_signature, webhook_signature
+from integrations.shopify.session_tokens import read_session_token
+from integrations.shopify.signatures import (
+    check_proxy_query,
+    check_webhook,
+    install_hmac,
+    proxy_signature,
+    webhook_signature,
+)
 from plugin.errors import BadRequestError
-from tests.support.judges import shopify_api_verdicts
+from plugin.settings import read_settings
+from tests.support.judges import shopify_api_verdicts, signed_by_shopify_api
 from tests.support.platform_requests import CLIENT_ID, SHOP, callback_params, claims, proxy_params, session_token
 
 SECRET = "a-client-secret-as-long-as-a-real-one"
@@ -40,6 +49,17 @@ def test_shopify_api_accepts_what_we_sign_and_refuses_what_was_changed() -> None
         {"kind": "session", "token": token[:-1]},
     ]
     assert shopify_api_verdicts(cases, api_key=CLIENT_ID, api_secret=SECRET) == [True, False] * 4
+
+
+def test_we_accept_what_shopify_api_signs() -> None:
+    body = '{ "id": 1, "name": "Zoë" }'
+    signed = signed_by_shopify_api(api_key=CLIENT_ID, api_secret=SECRET, shop=SHOP, body=body)
+    now = datetime.now(UTC)
+    check_webhook(body.encode(), signed["webhook"], [SECRET])
+    proxied = check_proxy_query(urlsplit(signed["proxied"]).query, [SECRET], now)
+    assert (proxied["shop"], proxied["logged_in_customer_id"]) == (SHOP, "7")
+    settings = read_settings({"SHOPIFY_API_KEY": CLIENT_ID, "SHOPIFY_API_SECRET": SECRET})
+    assert read_session_token(signed["token"], settings, now).domain == SHOP
 
 
 def test_every_shop_we_accept_the_platforms_library_accepts_too() -> None:
