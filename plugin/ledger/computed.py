@@ -95,9 +95,7 @@ async def reconcile(
 async def _delete(writer: Writer, of: Computed, shop_id: int, keys: Sequence[Row]) -> None:
     padded = [*keys, *[keys[-1]] * (_AT_ONCE - len(keys))] if len(keys) > 1 else keys
     width = len(of.key)
-    row = " AND ".join(f"{column} = ${{{place}}}" for place, column in enumerate(of.key))
+    row = " AND ".join(["shop_id = $1", *(f"{column} = ${{{place}}}" for place, column in enumerate(of.key))])
     rows = [row.format(*range(2 + number * width, 2 + (number + 1) * width)) for number in range(len(padded))]
     where = " OR ".join(f"({row})" for row in rows)
-    await writer.execute(
-        f"DELETE FROM {of.table} WHERE shop_id = $1 AND ({where})", shop_id, *(value for key in padded for value in key)
-    )
+    await writer.execute(f"DELETE FROM {of.table} WHERE {where}", shop_id, *(value for key in padded for value in key))
