@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from integrations.devshop.shop import Call
 
 Answer = dict[str, Any]
+LIMITS_DOCS = "https://shopify.dev/api/usage/rate-limits"
 ACCESS_DOCS = "https://shopify.dev/api/usage/access-scopes"
 
 
@@ -99,7 +100,7 @@ def _charged(call: Call, ready: _Prepared) -> Answer:
     if not bucket.take(requested):
         cost = _cost(call, requested, None)
         return {
-            "errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED", "documentation": ACCESS_DOCS}}],
+            "errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED", "documentation": LIMITS_DOCS}}],
             "extensions": {"cost": cost},
         }
     result = execute_sync(
@@ -116,6 +117,8 @@ def _charged(call: Call, ready: _Prepared) -> Answer:
     body: Answer = {"data": result.data, "extensions": {"cost": _cost(call, requested, actual)}}
     if result.errors:
         body["errors"] = [_formatted(error) for error in result.errors]
+    if any((error.extensions or {}).get("code") == "MAX_INPUT_SIZE_EXCEEDED" for error in result.errors or ()):
+        del body["data"]  # recorded so: charged, but without any data
     if call.search_notes:
         body["extensions"]["search"] = call.search_notes
     for job in call.after:

@@ -86,7 +86,7 @@ async def proxy(request: Request) -> Response:
     """
     shop = shop_of(request)
     pairs = [(key, value) for key, value in request.query_params.multi_items() if key != "as"]
-    signed = _signed_pairs(shop, pairs, request.query_params.get("as") or request.cookies.get("devshop_customer", ""))
+    signed = signed_pairs(shop, pairs, request.query_params.get("as") or request.cookies.get("devshop_customer", ""))
     url = f"{shop.app.url}/storefront/{request.path_params['path']}?{urlencode(signed)}"
     headers = {key: value for key, value in request.headers.items() if key not in NOT_FORWARDED}
     try:
@@ -98,7 +98,7 @@ async def proxy(request: Request) -> Response:
     return Response(answer.content, answer.status_code, kept)
 
 
-def _signed_pairs(shop: ShopState, pairs: list[tuple[str, str]], customer: str) -> list[tuple[str, str]]:
+def signed_pairs(shop: ShopState, pairs: list[tuple[str, str]], customer: str) -> list[tuple[str, str]]:
     own = {
         "shop": shop.domain,
         "logged_in_customer_id": customer,

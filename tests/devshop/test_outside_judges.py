@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from integrations.devshop.pages import _signed_pairs, embedded_url
+from integrations.devshop.pages import embedded_url, signed_pairs
 from integrations.devshop.server import DevShopConfig
 from tests.devshop import documents
 from tests.devshop.conftest import RETRIES, Client, Inbox
@@ -66,8 +66,8 @@ def test_the_platforms_library_accepts_what_the_dev_shop_signs(client: Client, i
     cases: list[dict[str, Any]] = [
         {"kind": "oauth", "query": callback},
         {"kind": "oauth", "query": opened},
-        {"kind": "proxy", "query": dict(_signed_pairs(shop.state, [("extra", "1")], "1"))},
-        {"kind": "proxy", "query": dict(_signed_pairs(shop.state, [], ""))},
+        {"kind": "proxy", "query": dict(signed_pairs(shop.state, [("extra", "1")], "1"))},
+        {"kind": "proxy", "query": dict(signed_pairs(shop.state, [], ""))},
         {"kind": "webhook", "body": raw.decode(), "headers": {key.title(): value for key, value in headers.items()}},
         {"kind": "session", "token": shop.session_token(), "shop": SHOP},
         {"kind": "session", "token": opened["id_token"], "shop": SHOP},

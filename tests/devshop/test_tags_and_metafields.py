@@ -104,6 +104,7 @@ def test_more_than_250_list_elements_are_refused_at_the_top(client: Client) -> N
     body = client.ask(documents.ADD_TAGS, {"id": ADA, "tags": ["a"] * 251})
     error = body["errors"][0]
     assert error["extensions"]["code"] == "MAX_INPUT_SIZE_EXCEEDED"
+    assert sorted(body) == ["errors", "extensions"]
     assert error["message"] == "The input array size of 251 is greater than the maximum allowed of 250."
 
 
