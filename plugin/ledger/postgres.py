@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -13,6 +14,7 @@ from plugin.ledger.database import Arrays, Dialect, Row, Upsert, check_names_sho
 
 _BATCH: Final = 50_000
 _SMALL: Final = 50  # below this, COPY through a temporary table costs more than it saves
+_MERGED_UNTRIED: Final = 30  # batches merged after one was found to hold rows that are there
 _POOL: Final = 10
 _TIMEOUT: Final = 120.0  # seconds a statement may take
 
@@ -30,6 +32,7 @@ class PostgresDatabase:
     def __init__(self, url: str, pool: asyncpg.Pool) -> None:
         self._url = url
         self._pool = pool
+        self._known: Counter[tuple[str, Any]] = Counter()  # table and shop → batches to merge before adding plainly
 
     async def fetch(self, sql: str, *params: Any) -> list[Row]:
         check_names_shop(sql)
@@ -46,7 +49,9 @@ class PostgresDatabase:
     async def upsert(self, how: Upsert, rows: Sequence[Row]) -> None:
         for start in range(0, len(rows), _BATCH):
             async with self._pool.acquire() as connection, connection.transaction():
-                await _put(connection, how, rows[start : start + _BATCH])
+                part = rows[start : start + _BATCH]
+                if len(part) <= _SMALL or not await self._added(connection, how, part):
+                    await _put(connection, how, part)
 
     async def arrays(self, sql: str, *params: int) -> Arrays:
         check_names_shop(sql)
@@ -66,6 +71,21 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         await self._pool.close()
+
+    async def _added(self, connection: Any, how: Upsert, rows: Sequence[Row]) -> bool:
+        """COPY straight into the table, four times as fast as merging: in a first copy of a shop no row is there yet.
+        False, and nothing written, when one is; then the next batches of this table and shop are merged untried."""
+        key = (how.table, rows[0][0])
+        if self._known[key] > 0:
+            self._known[key] -= 1
+            return False
+        try:
+            async with connection.transaction():
+                await connection.copy_records_to_table(how.table, records=rows, columns=how.columns)
+        except asyncpg.UniqueViolationError:
+            self._known[key] = _MERGED_UNTRIED
+            return False
+        return True
 
     def _arrow(self, sql: str) -> Arrays:
         from adbc_driver_postgresql import dbapi
