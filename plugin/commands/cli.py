@@ -63,7 +63,7 @@ def demo(
         Path | None, typer.Option(help="A folder of bulk-format JSONL instead of the shipped orders.")
     ] = None,
     port: Port = 8000,
-    customers: Annotated[int, typer.Option(help="How many customers of the shipped orders.", min=1)] = 400,
+    customers: Annotated[int, typer.Option(help="How many customers of the shipped orders.", min=1)] = 1000,
 ) -> None:
     """Rebloom and a dev shop with real orders, from installing to pushing tags."""
     from plugin.commands.demo import run_demo

@@ -45,7 +45,7 @@ async def run_demo(*, once: bool, data: Path | None, port: int, customers: int) 
     """The demo's exit status: 0 when every step was done."""
     shutil.rmtree(_FOLDER / "state", ignore_errors=True)
     (_FOLDER / "state").mkdir(parents=True)
-    folder = data or await asyncio.to_thread(_real_orders, customers)
+    folder = await asyncio.to_thread(_real_orders, customers) if data is None else data
     shop_port, app_port = _free_port(_SHOP_PORT), _free_port(port)
     settings = _demo_settings(shop_port=shop_port, app_port=app_port)
     async with _devshop(folder, shop_port, settings), _app(settings, app_port):
@@ -189,10 +189,10 @@ class _Demo:
                 return push
             await _patiently(began)
 
-    async def _ask(self, query: str, **variables: object) -> dict[str, Any]:
+    async def _ask(self, document: str, /, **variables: object) -> dict[str, Any]:
         token = session_token(_KEY, _SECRET, self._domain, now=datetime.now(UTC))
         reply = await self._client.post(
-            "/graphql", json={"query": query, "variables": variables}, headers={"Authorization": f"Bearer {token}"}
+            "/graphql", json={"query": document, "variables": variables}, headers={"Authorization": f"Bearer {token}"}
         )
         body: dict[str, Any] = reply.json()
         if body.get("errors") or "data" not in body:

@@ -70,6 +70,7 @@ class Jobs:
 
     def __init__(self, database_url: str, database: Database, *, runs: bool, concurrency: int = 4) -> None:
         self._database = database
+        self._nudged: dict[tuple[str, int], int] = {}
         self._beating: asyncio.Task[None] | None = None
         self._on_sqlite = database_url.startswith("sqlite:")
         self._url = _system_url(database_url)
@@ -123,9 +124,12 @@ class Jobs:
     async def nudge(self, kind: str, shop_id: int, *, now: datetime) -> None:
         """At most one job of this kind a second for a shop, run after that second: a burst needs one drain."""
         second = int(now.timestamp())
+        if self._nudged.get((kind, shop_id)) == second:
+            return
         job_id = f"{kind}-{shop_id}-at-{second}"
         with SetWorkflowID(job_id), SetEnqueueOptions(queue_partition_key=str(shop_id), delay_seconds=1.0):
             await DBOS.enqueue_workflow_async(_QUEUE, _job, kind, shop_id, {})
+        self._nudged[kind, shop_id] = second
 
     async def result(self, job_id: str) -> object:
         """Wait for a job to end; its result, or the exception it ended with."""

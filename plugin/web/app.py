@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 
 import httpx
 import structlog
-from graphql_schema.server import routes as graphql_routes
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from graphql_schema.server import routes as graphql_routes
 from plugin.errors import (
     BadRequestError,
     ForbiddenError,

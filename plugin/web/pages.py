@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from integrations.shopify.oauth import check_shop
 from plugin.errors import UnauthenticatedError
 from plugin.settings import Settings
-from plugin.web.install import check_shop, ensure_installed
+from plugin.web.install import ensure_installed
 
 _HERE: Final = Path(__file__).parent / "static"
 _APP_BRIDGE: Final = '<script src="https://cdn.shopify.com/shopifycloud/app-bridge.js" data-api-key="{key}"></script>'
@@ -30,7 +31,7 @@ async def page(request: Request) -> Response:
     try:
         context = await ensure_installed(request.app.state, token or "")
     except UnauthenticatedError:
-        domain = check_shop(shop or "", settings)
+        domain = check_shop(shop or "")
         return RedirectResponse(f"{settings.shop_base(domain)}/admin/apps/{settings.api_key}")
     base = settings.shop_base(context.domain)
     data = {"token": token, "reopen": f"{base}/admin/apps/{settings.api_key}"}
