@@ -17,12 +17,15 @@ SELLABLE: Final = (
 )
 _POPULAR_READ: Final = 100  # from the top: a customer who owns all of these needs no list of popular products
 
+# CROSS JOIN is a join all the same, but SQLite keeps its order: orders of the customer first, by the index that begins
+# with the customer. Left alone it began with every line of the shop (1.1 s instead of 4 ms for 527,000 lines).
 # `bought`: all that a customer ever had in an order, also what was sent back, so that it is not offered again.
 _BOUGHT: Final = (
     "bought AS (SELECT o.customer_id, l.product_id,"
     " MAX(CASE WHEN o.voided_at IS NULL AND l.current_quantity > 0 THEN 1 ELSE 0 END) AS kept"
-    " FROM orders o JOIN order_lines l ON l.shop_id = o.shop_id AND l.order_id = o.id"
-    " WHERE o.shop_id = $1 AND o.deleted_at IS NULL AND l.product_id IS NOT NULL AND {customers}"
+    " FROM orders o CROSS JOIN order_lines l"
+    " WHERE o.shop_id = $1 AND {customers} AND o.deleted_at IS NULL"
+    " AND l.shop_id = $1 AND l.order_id = o.id AND l.product_id IS NOT NULL"
     " GROUP BY o.customer_id, l.product_id)"
 )
 # Each partner of each anchor votes with its score; the anchor with the strongest vote gives the reason.
@@ -127,10 +130,9 @@ async def _bought_of(
 ) -> set[tuple[int, int]]:
     dialect = database.dialect
     rows = await database.fetch(
-        "SELECT DISTINCT o.customer_id, l.product_id FROM orders o"
-        " JOIN order_lines l ON l.shop_id = o.shop_id AND l.order_id = o.id"
-        " WHERE o.shop_id = $1 AND o.deleted_at IS NULL"
-        f" AND {among(dialect, 'o.customer_id', 2)} AND {among(dialect, 'l.product_id', 3)}",
+        "SELECT DISTINCT o.customer_id, l.product_id FROM orders o CROSS JOIN order_lines l"
+        f" WHERE o.shop_id = $1 AND {among(dialect, 'o.customer_id', 2)} AND o.deleted_at IS NULL"
+        f" AND l.shop_id = $1 AND l.order_id = o.id AND {among(dialect, 'l.product_id', 3)}",
         shop_id,
         id_list(dialect, customers),
         id_list(dialect, products),

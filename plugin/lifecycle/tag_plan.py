@@ -31,11 +31,17 @@ _ADDS: Final = f"""
        OR (r.state = 'removed' AND NOT ({_STATED} AND COALESCE(c.traits_stated_at, 0) > r.written_at))
        OR (r.state = 'written' AND c.tags IS NOT NULL AND c.traits_stated_at > r.written_at AND NOT {_STATED})
     ORDER BY w.customer_id, w.tag"""
+# Asked of the tables and not of `want`: a CTE has no index, and an outer join to it would be quadratic on SQLite.
 _REMOVES: Final = f"""
     SELECT r.customer_id, r.tag FROM tag_records r
     JOIN customers c ON c.id = r.customer_id AND {_LIVE}
-    LEFT JOIN want w ON w.customer_id = r.customer_id AND w.tag = r.tag
-    WHERE r.shop_id = $1 AND r.state <> 'removed' AND w.tag IS NULL
+    WHERE r.shop_id = $1 AND r.state <> 'removed'
+      AND NOT EXISTS (
+        SELECT 1 FROM placements s JOIN stage_tags t ON t.stage = s.stage AND t.rung = COALESCE(s.rung, 0)
+        WHERE s.shop_id = $1 AND s.model = $2 AND s.customer_id = r.customer_id AND t.tag = r.tag)
+      AND NOT EXISTS (
+        SELECT 1 FROM segment_tags t JOIN segment_members m ON m.shop_id = $1 AND m.segment_id = t.segment_id
+        WHERE m.customer_id = r.customer_id AND t.tag = r.tag)
     ORDER BY r.customer_id, r.tag"""
 _STAGES: Final = f"""
     SELECT s.customer_id, s.stage, s.since_day FROM placements s
@@ -80,20 +86,15 @@ async def plan_push(store: Store, shop: ShopContext) -> Plan:
 
 async def wanted_tags(store: Store, shop: ShopContext, customer_ids: Sequence[int]) -> dict[int, list[str]]:
     """The tags Rebloom wants on each customer, sorted."""
-    want, values = await _want(store.database, shop)
-    chosen = among(store.database.dialect, "w.customer_id", len(values) + 1)
-    rows = await store.database.fetch(
-        f"WITH {want} SELECT w.customer_id, w.tag FROM want w WHERE {chosen} /* shop_id is in want */",
-        *values,
-        id_list(store.database.dialect, customer_ids),
-    )
+    want, values = await _want(store.database, shop, customer_ids)
+    rows = await store.database.fetch(f"WITH {want} SELECT w.customer_id, w.tag FROM want w", *values)
     found: dict[int, list[str]] = {customer: [] for customer in customer_ids}
     for customer, tag in rows:
         found[customer].append(tag)
     return {customer: sorted(tags) for customer, tags in found.items()}
 
 
-async def _want(database: Database, shop: ShopContext) -> tuple[str, list[Any]]:
+async def _want(database: Database, shop: ShopContext, only: Sequence[int] | None = None) -> tuple[str, list[Any]]:
     """`want(customer_id, tag, pattern)` as common table expressions, and their values. The texts are made here once for
     each stage and segment, so that both databases and the domain fold alike."""
     stages = await database.fetch(
@@ -106,14 +107,20 @@ async def _want(database: Database, shop: ShopContext) -> tuple[str, list[Any]]:
     of_stages = _table(values, [(s, r, *_tag(stage_tag(shop.tag_prefix, s, r))) for s, r in stages], "TBTT")
     named = [(number, segment_tag(shop.tag_prefix, tag)) for number, tag in segments]
     of_segments = _table(values, [(number, *_tag(tag)) for number, tag in named if tag], "BTT")
+    of_placements = of_members = ""
+    if only is not None:
+        values.append(id_list(database.dialect, only))
+        of_placements = f" AND {among(database.dialect, 's.customer_id', len(values))}"
+        of_members = f" AND {among(database.dialect, 'm.customer_id', len(values))}"
     return (
         f"stage_tags(stage, rung, tag, pattern) AS ({of_stages}),"
         f" segment_tags(segment_id, tag, pattern) AS ({of_segments}),"
         " want AS (SELECT s.customer_id, t.tag, t.pattern FROM placements s"
         " JOIN stage_tags t ON t.stage = s.stage AND t.rung = COALESCE(s.rung, 0)"
-        " WHERE s.shop_id = $1 AND s.model = $2"
+        f" WHERE s.shop_id = $1 AND s.model = $2{of_placements}"
         " UNION SELECT m.customer_id, t.tag, t.pattern FROM segment_members m"
-        " JOIN segment_tags t ON t.segment_id = m.segment_id WHERE m.shop_id = $1)"
+        " JOIN segment_tags t ON t.segment_id = m.segment_id"
+        f" WHERE m.shop_id = $1{of_members})"
     ), values
 
 
