@@ -48,10 +48,11 @@ class PostgresDatabase:
 
     async def upsert(self, how: Upsert, rows: Sequence[Row]) -> None:
         for start in range(0, len(rows), _BATCH):
-            async with self._pool.acquire() as connection, connection.transaction():
-                part = rows[start : start + _BATCH]
+            part = rows[start : start + _BATCH]
+            async with self._pool.acquire() as connection:
                 if len(part) <= _SMALL or not await self._added(connection, how, part):
-                    await _put(connection, how, part)
+                    async with connection.transaction():
+                        await _put(connection, how, part)
 
     async def arrays(self, sql: str, *params: int) -> Arrays:
         check_names_shop(sql)
@@ -80,8 +81,7 @@ class PostgresDatabase:
             self._known[key] -= 1
             return False
         try:
-            async with connection.transaction():
-                await connection.copy_records_to_table(how.table, records=rows, columns=how.columns)
+            await connection.copy_records_to_table(how.table, records=rows, columns=how.columns)
         except asyncpg.UniqueViolationError:
             self._known[key] = _MERGED_UNTRIED
             return False

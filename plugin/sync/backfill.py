@@ -28,7 +28,7 @@ from plugin.sync.exports import Exporter, Sleep
 from plugin.sync.jsonl import Batch, ExportFile
 from plugin.sync.states import CUSTOMERS, KINDS, ORDERS, PRODUCTS, Run
 
-BATCH: Final = 10_000  # lines
+BATCH: Final = 20_000  # lines
 ALL_ORDERS: Final = "read_all_orders"
 RECENT: Final = timedelta(days=60)  # without that scope the shop shows no older orders
 _STALE: Final = timedelta(days=6)  # a file's address lives for 7 days: an older broken-off sync begins anew
