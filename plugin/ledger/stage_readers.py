@@ -33,11 +33,14 @@ async def placements(database: Database, shop_id: int, ids: Sequence[int]) -> di
 
 
 async def placements_at(database: Database, shop_id: int, ids: Sequence[int], at: int) -> dict[int, list[PlacementRow]]:
-    """The placements at an instant, from the history; `valid_until` is the next change, None when none followed."""
+    """The placements at an instant, from the history; `valid_until` is the next change, None when none followed. A
+    change of rung does not begin a stay anew."""
     bind = Binder([shop_id, at])
     listed = bind.among(database, "t.customer_id", ids)
     rows = await database.fetch(
-        "SELECT t.model, t.customer_id, t.to_stage, t.to_rung, t.at, (SELECT min(n.at) FROM stage_transitions n WHERE "
+        "SELECT t.model, t.customer_id, t.to_stage, t.to_rung, (SELECT max(e.at) FROM stage_transitions e WHERE "
+        "e.shop_id = t.shop_id AND e.model = t.model AND e.customer_id = t.customer_id AND e.at <= t.at "
+        "AND (e.from_stage IS NULL OR e.from_stage <> e.to_stage)), (SELECT min(n.at) FROM stage_transitions n WHERE "
         "n.shop_id = t.shop_id AND n.model = t.model AND n.customer_id = t.customer_id AND n.at > t.at), t.because "
         f"FROM stage_transitions t WHERE t.shop_id = $1 AND {listed} AND t.at = (SELECT max(m.at) FROM "
         "stage_transitions m WHERE m.shop_id = t.shop_id AND m.model = t.model AND m.customer_id = t.customer_id "

@@ -9,7 +9,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from plugin.domain.calendar import ShopCalendar
 from plugin.domain.columns import Column, Ints, text_column
 from plugin.domain.instants import FOREVER, to_us
 from plugin.domain.rules.attributes import FUNCTIONS
@@ -21,6 +20,7 @@ from plugin.domain.rules.syntax import Rule
 from plugin.ledger.database import NULL_INT, Database
 from plugin.ledger.picks import Pick, id_ranges
 from plugin.lifecycle.frames import customer_ids, read_frame
+from plugin.lifecycle.plan import calendar_of
 from plugin.shops import ShopContext
 
 _CHUNK: Final = 50_000
@@ -32,7 +32,7 @@ async def lower_due(database: Database, shop: ShopContext, rule: Rule, *, as_of:
     moving = {Form.AGE, Form.DATE}
     if not functions_read((rule,)) and not any(place.form in moving for place in places(rule, shop.primary_model)):
         return
-    calendar, at = ShopCalendar(shop.timezone), to_us(as_of)
+    calendar, at = calendar_of(shop), to_us(as_of)
     for pick in id_ranges(await customer_ids(database, shop.id), _CHUNK):
         found = await database.arrays(_select(rule, shop, pick), shop.id, *pick.params)
         customers: Ints = found["customer_id"].astype(np.int64)

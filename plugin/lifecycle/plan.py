@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfoNotFoundError
 
 import structlog
 
@@ -15,6 +16,7 @@ from plugin.domain.rfm import NOBODY, Edges, Population
 from plugin.domain.rules import Names, Rule, RuleError, parse
 from plugin.domain.rules.attributes import FUNCTIONS
 from plugin.domain.rules.reads import functions_read
+from plugin.errors import BadStatementError
 from plugin.ledger.database import Database
 from plugin.shops import ShopContext
 
@@ -54,9 +56,18 @@ def names_of(shop: ShopContext) -> Names:
     return Names(models={model.key: model.keys for model in MODELS.values()}, primary_model=shop.primary_model)
 
 
+def calendar_of(shop: ShopContext) -> ShopCalendar:
+    """Raises BadStatementError for a time zone that this machine does not know."""
+    try:
+        return ShopCalendar(shop.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        message = f"{shop.domain} states the time zone {shop.timezone!r}, which is not known here; update tzdata."
+        raise BadStatementError(message) from error
+
+
 async def read_plan(database: Database, shop: ShopContext, as_of: datetime) -> Plan:
     return Plan(
-        shop_id=shop.id, primary_model=shop.primary_model, as_of=to_us(as_of), calendar=ShopCalendar(shop.timezone),
+        shop_id=shop.id, primary_model=shop.primary_model, as_of=to_us(as_of), calendar=calendar_of(shop),
         lapse=FixedLadder(*shop.ladder), models=tuple(MODELS.values()), segments=await _segments(database, shop),
         population=await read_population(database, shop.id), history_from=await _history_from(database, shop),
     )  # fmt: skip

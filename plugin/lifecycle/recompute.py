@@ -125,9 +125,8 @@ async def _take_population(database: Database, plan: Plan, frames: _Frames) -> P
     """Three numbers a buyer are all that is held of the whole shop at once."""
     parts = [await asyncio.to_thread(_buyers, frame, plan) async for _, frame in frames.each()]
     population = population_of(*np.concatenate(parts, axis=1))
-    if population != plan.population:
-        texts = map(edges_text, (population.last_order_day, population.orders, population.net_spend))
-        await database.upsert(_POPULATION, [(plan.shop_id, plan.as_of, *texts)])
+    texts = map(edges_text, (population.last_order_day, population.orders, population.net_spend))
+    await database.upsert(_POPULATION, [(plan.shop_id, plan.as_of, *texts)])
     return population
 
 

@@ -8,7 +8,6 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
-from plugin.domain.calendar import ShopCalendar
 from plugin.domain.instants import to_us
 from plugin.domain.rules import Problem, Rule, parse
 from plugin.errors import BadRequestError, NotFoundError
@@ -17,7 +16,7 @@ from plugin.ledger.readers import SegmentRow
 from plugin.ledger.rules_sql import compile_rule
 from plugin.ledger.store import Store
 from plugin.lifecycle.due import lower_due
-from plugin.lifecycle.plan import names_of
+from plugin.lifecycle.plan import calendar_of, names_of
 from plugin.shops import ShopContext
 
 LONGEST_NAME: Final = 255
@@ -182,7 +181,7 @@ async def _read(session: Session, shop_id: int, segment_id: int) -> SegmentRow:
 
 def _condition(store: Store, shop: ShopContext, rule: Rule, now: datetime) -> tuple[str, list[Any]]:
     return compile_rule(
-        rule, shop_id=shop.id, at=to_us(now), calendar=ShopCalendar(shop.timezone),
+        rule, shop_id=shop.id, at=to_us(now), calendar=calendar_of(shop),
         dialect=store.database.dialect, primary_model=shop.primary_model,
     )  # fmt: skip
 

@@ -2,11 +2,15 @@
 
 from datetime import datetime, timedelta
 
-from plugin.domain.instants import to_us
+import pytest
+
+from plugin.domain.instants import parse_instant, to_us
+from plugin.errors import BadStatementError
 from plugin.ledger.facts import write_customers, write_orders
 from plugin.ledger.removals import delete_customer, merge_customers
+from plugin.ledger.stage_readers import placements_at, stage_counts_at
 from plugin.ledger.store import Store
-from plugin.lifecycle.recompute import recompute_customers, recompute_shop
+from plugin.lifecycle.recompute import RecomputeReport, recompute_customers, recompute_shop
 from plugin.lifecycle.segments import create_segment
 from tests.lifecycle.conftest import dump, put_facts, some_facts
 from tests.support.journeys import a_customer, an_order
@@ -146,3 +150,30 @@ async def _transitions(store: Store) -> list[tuple[int, str, int]]:
         "SELECT at, to_stage, recorded_at FROM stage_transitions WHERE shop_id = $1 AND customer_id = 1 ORDER BY at", 1
     )
     return [(row[0], row[1], row[2]) for row in rows]
+
+
+async def test_a_shop_without_customers_is_recomputed_in_peace(store: Store, now: datetime) -> None:
+    report = await recompute_shop(store, a_shop(1), as_of=now)
+    assert (report.customers, report.transitions, report.by_stage, report.written) == (0, 0, {}, 0)
+    assert await recompute_customers(store, a_shop(1), [], as_of=now) == RecomputeReport()
+    assert (await recompute_customers(store, a_shop(1), [7], as_of=now)).customers == 0
+
+
+async def test_an_unknown_time_zone_is_named_and_changes_nothing(store: Store, now: datetime) -> None:
+    await put_facts(store, 1, some_facts(1))
+    before = await dump(store, 1, but=())
+    with pytest.raises(BadStatementError, match="states the time zone 'Mars/Olympus'"):
+        await recompute_shop(store, a_shop(1, timezone="Mars/Olympus"), as_of=now)
+    assert await dump(store, 1, but=()) == before
+
+
+async def test_where_she_stood_is_told_with_the_beginning_of_that_stay(store: Store, now: datetime) -> None:
+    await write_customers(store, 1, [a_customer(1, "2025-06-01T09:00:00Z")])
+    await write_orders(store, 1, [an_order(1, 1, "2026-01-01T10:00:00Z")])
+    await recompute_shop(store, a_shop(1), as_of=now)
+    [row] = (await placements_at(store.database, 1, [1], parse_instant("2026-07-15T00:00:00Z")))[1]
+    assert (row.stage, row.rung, row.since_at) == ("departing", 2, parse_instant("2026-04-01T00:00:00Z"))
+    [row] = (await placements_at(store.database, 1, [1], parse_instant("2026-03-31T23:59:59Z")))[1]
+    assert (row.stage, row.valid_until) == ("new_buyer", parse_instant("2026-04-01T00:00:00Z"))
+    counted = await stage_counts_at(store.database, 1, "buyer-activity", parse_instant("2026-07-15T00:00:00Z"))
+    assert [tuple(row) for row in counted] == [("departing", 2, 1)]
