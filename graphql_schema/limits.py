@@ -1,7 +1,7 @@
 """One linear limiter over the syntax tree: depth, fields, aliases, directives, nested introspection.
 
 Each fragment is measured once and its measure added wherever it is spread, so that nested fragments cost no more time
-than their text (the library's own limiters double with each level). The limits stand in the README.
+than their text (the library's own limiters double with each level). The limits are told in `graphql_schema/README.md`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Limits:
     fields: int = 600
     aliases: int = 60
     directives: int = 40
-    repeats: int = 20  # of one response name in one selection set: validation compares them in pairs
+    pairs: int = 2_000  # of equal names in one place: validation compares each two of them, at 12 µs
     introspection: int = 2  # lists of fields, interfaces, possible types or inputs inside each other
 
 
@@ -73,13 +73,27 @@ _NOTHING: Final = Measure()
 
 
 @dataclass(slots=True)
+class _Place:
+    """The fields that meet in one place of the answer: how often each name stands there, and what is below it."""
+
+    names: dict[str, int] = field(default_factory=dict)
+    below: dict[str, _Place] = field(default_factory=dict)
+
+    def under(self, name: str) -> _Place:
+        return self.below.setdefault(name, _Place())
+
+
+@dataclass(slots=True)
 class _Walk:
-    """`steps`: selections looked at, which is what a test bounds instead of the clock."""
+    """`steps`: selections looked at, which is what a test bounds instead of the clock. Fragments on one type are taken
+    to meet in one place."""
 
     limits: Limits
     fragments: dict[str, FragmentDefinitionNode]
     measures: dict[str, Measure | None] = field(default_factory=dict)  # None: being measured
+    places: dict[str, _Place] = field(default_factory=dict)
     steps: int = 0
+    pairs: int = 0
 
     def fragment(self, name: str) -> Measure:
         if name not in self.fragments:
@@ -91,32 +105,33 @@ class _Walk:
             return known
         self.measures[name] = None
         node = self.fragments[name]
-        found = self.selections(node.selection_set).beside(Measure(directives=len(node.directives or ())))
+        place = self.places.setdefault(node.type_condition.name.value, _Place())
+        found = self.selections(node.selection_set, place).beside(Measure(directives=len(node.directives or ())))
         self.measures[name] = found
         return found
 
-    def selections(self, selection_set: SelectionSetNode) -> Measure:
+    def selections(self, selection_set: SelectionSetNode, place: _Place) -> Measure:
         total = _NOTHING
-        names: dict[str, int] = {}
         for node in selection_set.selections:
             self.steps += 1
-            total = total.beside(self.selection(node, names))
+            total = total.beside(self.selection(node, place))
         return total
 
-    def selection(self, node: SelectionNode, names: dict[str, int]) -> Measure:
+    def selection(self, node: SelectionNode, place: _Place) -> Measure:
         own = Measure(directives=len(node.directives or ()))
         if isinstance(node, FragmentSpreadNode):
-            self._count(f"...{node.name.value}", names)
+            self._count(f"...{node.name.value}", place)
             return own.beside(self.fragment(node.name.value))
         if isinstance(node, InlineFragmentNode):
-            return own.beside(self.selections(node.selection_set))
+            return own.beside(self.selections(node.selection_set, place))
         if isinstance(node, FieldNode):
-            self._count(node.alias.value if node.alias else node.name.value, names)
-            return own.beside(self.of_field(node))
+            name = node.alias.value if node.alias else node.name.value
+            self._count(name, place)
+            return own.beside(self.of_field(node, place.under(name)))
         return own
 
-    def of_field(self, node: FieldNode) -> Measure:
-        inner = self.selections(node.selection_set) if node.selection_set else _NOTHING
+    def of_field(self, node: FieldNode, place: _Place) -> Measure:
+        inner = self.selections(node.selection_set, place) if node.selection_set else _NOTHING
         return Measure(
             inner.depth + 1,
             inner.fields + 1,
@@ -125,10 +140,12 @@ class _Walk:
             inner.introspection + (node.name.value in _INTROSPECTION_LISTS and node.selection_set is not None),
         )
 
-    def _count(self, name: str, names: dict[str, int]) -> None:
-        names[name] = names.get(name, 0) + 1
-        if names[name] > self.limits.repeats:
-            raise DocumentLimitError(f"repetitions of {name[:40]!r}", names[name], self.limits.repeats)
+    def _count(self, name: str, place: _Place) -> None:
+        before = place.names.get(name, 0)
+        place.names[name] = before + 1
+        self.pairs += before
+        if self.pairs > self.limits.pairs:
+            raise DocumentLimitError("repetitions of the same names", None, self.limits.pairs)
 
 
 def check_limits(document: DocumentNode, limits: Limits = LIMITS) -> int:
@@ -140,7 +157,7 @@ def check_limits(document: DocumentNode, limits: Limits = LIMITS) -> int:
     walk = _Walk(limits, {n.name.value: n for n in document.definitions if isinstance(n, FragmentDefinitionNode)})
     for node in document.definitions:
         if isinstance(node, OperationDefinitionNode):
-            found = walk.selections(node.selection_set)
+            found = walk.selections(node.selection_set, _Place())
             variables = sum(len(variable.directives or ()) for variable in node.variable_definitions or ())
             _refuse_excess(found.beside(Measure(directives=len(node.directives or ()) + variables)), limits)
     for name in walk.fragments:

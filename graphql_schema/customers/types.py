@@ -122,7 +122,7 @@ class Customer(Node):
         return await self._placements(info)
 
     @strawberry.field(
-        description="Her changes of stage in one model, newest first, up to `asOf` where that is given; 10 without a size.",
+        description="Her changes of stage in one model, newest first, up to `asOf` if given; 10 without a size.",
         directives=[costs(size=NESTED_SIZE)],
     )
     async def stage_history(

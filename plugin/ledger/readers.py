@@ -271,7 +271,7 @@ async def products_by_id(database: Database, shop_id: int, ids: Sequence[int]) -
         f"WHERE shop_id = $1 AND deleted_at IS NULL AND {listed}",
         *bind.values,
     )
-    return {row[0]: ProductRow(*row[:-1], bool(row[-1])) for row in rows}
+    return {row[0]: ProductRow(row[0], row[1], row[2], row[3], row[4], row[5], row[6], bool(row[7])) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,10 @@ CONNECTIONS = {
         f"customers by {key}{' reversed' * (reverse == 'true')}": (
             f"customers(PAGE, sortKey: {key}, reverse: {reverse})", ["customers"], CUSTOMERS,
         )
-        for key in ("LAST_ORDER_AT", "AMOUNT_SPENT", "ORDERS_COUNT", "CREATED_AT", "ID")
-        for reverse in ("true", "false")
+        for key, reverse in (
+            ("LAST_ORDER_AT", "false"), ("LAST_ORDER_AT", "true"), ("ID", "false"), ("ID", "true"),
+            ("AMOUNT_SPENT", "true"), ("ORDERS_COUNT", "false"), ("CREATED_AT", "false"),
+        )
     },
     "customers of a query": ('customers(PAGE, query: "number_of_orders > 1")', ["customers"], 12),
     "segments": ("segments(PAGE)", ["segments"], 5),

@@ -62,17 +62,20 @@ async def test_every_body_gets_an_answer(world: World, path: str) -> None:
             assert error["extensions"]["requestId"] == reply.headers["x-request-id"]
 
 
-@pytest.mark.parametrize(
-    ("content_type", "status"),
-    [
+CONTENT_TYPES = (
         ("application/json", 200), ("APPLICATION/JSON", 200), ("application/json; charset=UTF-8", 200),
         ('application/json;charset="utf-8"', 200), ("application/json; charset=latin-1", 415), ("text/plain", 415),
         ("application/x-www-form-urlencoded", 415), ("multipart/form-data; boundary=x", 415), ("", 415),
         ("application/graphql", 415), ("application/json2", 415), ("text/plain; application/json", 415),
-    ],
 )  # fmt: skip
-async def test_only_json_is_read(world: World, content_type: str, status: int) -> None:
-    assert (await post(world, GOOD, Content_Type=content_type)).status_code == status
+
+
+async def test_only_json_is_read(world: World) -> None:
+    for content_type, status in CONTENT_TYPES:
+        assert (content_type, (await post(world, GOOD, Content_Type=content_type)).status_code) == (
+            content_type,
+            status,
+        )
 
 
 async def test_a_compressed_body_and_other_methods_are_refused(world: World) -> None:
@@ -106,22 +109,23 @@ async def test_no_credential_is_401_with_the_header_that_fetches_a_new_one(world
         assert reply.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
-@pytest.mark.parametrize(
-    ("accept", "answer"),
-    [
+ACCEPTS = (
         ("application/json", "application/json"), ("*/*", "application/json"), ("", "application/json"),
         ("application/graphql-response+json", "application/graphql-response+json"),
         ("application/graphql-response+json, application/json;q=0.9", "application/graphql-response+json"),
         ("application/graphql-response+json;q=0, */*", "application/json"), ("text/html, */*", "application/json"),
         ("image/png", None), ("application/json;q=0", None),
-    ],
 )  # fmt: skip
-async def test_the_answer_comes_in_the_media_type_asked_for(world: World, accept: str, answer: str | None) -> None:
-    reply = await post(world, GOOD, Accept=accept)
-    if answer is None:
-        assert reply.status_code == 406
-    else:
-        assert (reply.status_code, reply.headers["content-type"]) == (200, f"{answer}; charset=utf-8")
+
+
+async def test_the_answer_comes_in_the_media_type_asked_for(world: World) -> None:
+    for accept, answer in ACCEPTS:
+        reply = await post(world, GOOD, Accept=accept)
+        told = (reply.status_code, reply.headers["content-type"])
+        assert (accept, told) == (
+            accept,
+            (406, "application/json; charset=utf-8") if answer is None else (200, f"{answer}; charset=utf-8"),
+        )
 
 
 async def test_strangers_get_no_permission_to_read_across_origins(world: World) -> None:

@@ -60,12 +60,12 @@ FOREIGN = "gid://shopify/Customer/9001"
 NEVER = "gid://shopify/Customer/9000"
 BY_ID = [
     ("query($id: ID!) { customer(id: $id) { id email } }", FOREIGN, NEVER),
-    ("query($id: ID!) { customer(id: $id, asOf: \"2026-11-01T00:00:00Z\") { id } }", FOREIGN, NEVER),
+    ('query($id: ID!) { customer(id: $id, asOf: "2026-11-01T00:00:00Z") { id } }', FOREIGN, NEVER),
     ("query($id: ID!) { node(id: $id) { id } }", FOREIGN, NEVER),
     ("query($id: ID!) { node(id: $id) { id } }", "gid://rebloom/Segment/6", "gid://rebloom/Segment/7"),
     ("query($id: ID!) { segment(id: $id) { id } }", "gid://rebloom/Segment/6", "gid://rebloom/Segment/7"),
-    ('query($id: ID!) { recommendations(productIds: [], customerId: $id) { product { id title } } }', FOREIGN, NEVER),
-    ('query($id: ID!) { recommendations(productIds: [$id]) { product { id title } } }', "gid://shopify/Product/6", "gid://shopify/Product/7"),
+    ("query($id: ID!) { recommendations(productIds: [], customerId: $id) { product { id title } } }", FOREIGN, NEVER),
+    ("query($id: ID!) { recommendations(productIds: [$id]) { product { id title } } }", "gid://shopify/Product/6", "gid://shopify/Product/7"),
     ('mutation($id: ID!) { segmentUpdate(id: $id, name: "taken over") { segment { id } userErrors { message code } } }', "gid://rebloom/Segment/6", "gid://rebloom/Segment/7"),
     ("mutation($id: ID!) { segmentDelete(id: $id) { deletedSegmentId userErrors { message code } } }", "gid://rebloom/Segment/6", "gid://rebloom/Segment/7"),
     ("mutation($id: ID!) { partnerTokenRevoke(id: $id) { revokedPartnerTokenId userErrors { message code } } }", "gid://rebloom/PartnerToken/1", "gid://rebloom/PartnerToken/2"),

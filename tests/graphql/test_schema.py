@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import graphql_schema
 import pytest
 import strawberry
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema
 
+import graphql_schema
 from graphql_schema.access import Access, Scope
 from graphql_schema.permissions import access_table
 from graphql_schema.schema import MERCHANT_ACCESS, core, merchant_schema, print_schemas, storefront_schema
