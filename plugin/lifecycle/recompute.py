@@ -28,7 +28,7 @@ from plugin.lifecycle.plan import Plan, edges_text, read_plan
 from plugin.shops import ShopContext
 
 Progress = Callable[[int, int], None]  # customers done, of how many
-CHUNK: Final = 20_000  # customers in memory at once
+CHUNK: Final = 10_000  # customers in memory at once
 _POPULATION: Final = Upsert(
     table="rfm_populations", columns=("shop_id", "taken_at", "last_order_day", "orders", "net_spend"),
     key=("shop_id",), update=("taken_at", "last_order_day", "orders", "net_spend"),
