@@ -200,7 +200,8 @@ def _payer(request: Request, caller: MerchantCaller) -> Hashable:
     """One bucket for the merchant's page, one for each partner token, so that they do not drain each other."""
     if caller.kind == "merchant":
         return caller.shop.id, "merchant"
-    return caller.shop.id, hashlib.sha256(request.headers.get("authorization", "").encode()).digest()
+    token = request.headers.get("authorization", "").partition(" ")[2].strip(" ")  # however `Bearer` was written
+    return caller.shop.id, hashlib.sha256(token.encode()).digest()
 
 
 def _wants_explorer(request: Request) -> bool:

@@ -220,3 +220,26 @@ async def test_an_answer_states_its_price(world: World) -> None:
         "throttleStatus": {"maximumAvailable": 10000, "currentlyAvailable": 9990, "restoreRate": 500},
     }
     assert json.dumps(body)
+
+
+async def test_a_merged_customer_is_the_one_she_was_merged_into_and_a_deleted_one_is_nobody(world: World) -> None:
+    database = world.store.database
+    for old, new in ((1, 2), (2, 3)):
+        await database.execute(
+            "UPDATE customers SET merged_into = $3 WHERE shop_id = $1 AND id = $2", world.a.id, old, new
+        )
+    await database.execute("UPDATE customers SET deleted_at = 1 WHERE shop_id = $1 AND id = 4", world.a.id)
+    query = "query($id: ID!) { customer(id: $id) { id } }"
+    assert await world.data(query, id="gid://shopify/Customer/1") == {"customer": {"id": "gid://shopify/Customer/3"}}
+    assert await world.data(query, id="gid://shopify/Customer/4") == {"customer": None}
+    found = await world.data("{ customersCount { count } customers(first: 2, sortKey: ID) { nodes { id } } }")
+    assert found["customersCount"]["count"] == CUSTOMERS - 3
+    assert [node["id"] for node in found["customers"]["nodes"]] == [
+        "gid://shopify/Customer/3",
+        "gid://shopify/Customer/5",
+    ]
+
+
+async def test_persons_are_unsealed_only_for_those_who_ask(world: World) -> None:
+    await world.data("{ customers { nodes { id tags stage { rung } } } }")
+    assert [sql for sql in world.database.statements if "persons" in sql] == []
