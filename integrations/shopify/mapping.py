@@ -11,10 +11,9 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
-from msgspec import Struct, field
 
+from integrations.shopify import shapes
 from integrations.shopify.reading import (
-    Quantity,
     amount_of,
     clean,
     describe,
@@ -63,177 +62,6 @@ class ProductVariant(NamedTuple):
 Statement = CustomerFact | OrderFact | OrderLine | ProductFact | ProductVariant
 
 
-class _Ref(Struct, gc=False):
-    id: str
-
-
-class _Money(Struct, rename="camel", gc=False):
-    amount: str
-    currency_code: str
-
-
-class _MoneyBag(Struct, rename="camel", gc=False):
-    shop_money: _Money
-
-
-class _Email(Struct, rename="camel", gc=False):
-    email_address: str | None = None
-    marketing_state: str | None = None
-
-
-class _SmsConsent(Struct, gc=False):
-    state: str | None = None
-
-
-class _Phone(Struct, rename="camel", gc=False):
-    phone_number: str | None = None
-    marketing_state: str | None = None
-    sms_marketing_consent: _SmsConsent | None = None
-
-
-class _Address(Struct, rename="camel", gc=False):
-    country_code: str | None = field(default=None, name="countryCodeV2")
-    province_code: str | None = None
-    city: str | None = None
-
-
-class _LastOrder(Struct, rename="camel", gc=False):
-    processed_at: str | None = None
-
-
-class _Statistics(Struct, rename="camel", gc=False):
-    predicted_spend_tier: str | None = None
-    rfm_group: str | None = None
-
-
-class _Customer(Struct, rename="camel", gc=False):
-    id: str
-    created_at: str
-    updated_at: str
-    display_name: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    email: _Email | None = field(default=None, name="defaultEmailAddress")
-    phone: _Phone | None = field(default=None, name="defaultPhoneNumber")
-    address: _Address | None = field(default=None, name="defaultAddress")
-    state: str | None = None
-    locale: str | None = None
-    tags: list[str] = []
-    number_of_orders: str | int | None = None
-    amount_spent: _Money | None = None
-    last_order: _LastOrder | None = None
-    statistics: _Statistics | None = None
-
-
-class _Refund(Struct, rename="camel", gc=False):
-    id: str
-    created_at: str | None = None
-    processed_at: str | None = None
-    total: _MoneyBag | None = field(default=None, name="totalRefundedSet")
-
-
-class _Line(Struct, rename="camel", gc=False):
-    id: str
-    quantity: Quantity
-    title: str = ""
-    sku: str | None = None
-    current_quantity: Quantity | None = None
-    product: _Ref | None = None
-    variant: _Ref | None = None
-    total: _MoneyBag | None = field(default=None, name="discountedTotalSet")
-    undiscounted: _MoneyBag | None = field(default=None, name="originalTotalSet")
-    parent: str | None = field(default=None, name="__parentId")
-
-
-class _LineEdge(Struct, gc=False):
-    node: _Line
-
-
-class _Lines(Struct, gc=False):
-    """A connection inside a node: `nodes` or `edges`, as the document asked."""
-
-    nodes: list[_Line] = []
-    edges: list[_LineEdge] = []
-
-
-class _Order(Struct, rename="camel", gc=False):
-    id: str
-    created_at: str
-    updated_at: str
-    total: _MoneyBag = field(name="totalPriceSet")
-    name: str = ""
-    processed_at: str | None = None
-    cancelled_at: str | None = None
-    test: bool = False
-    financial_status: str | None = field(default=None, name="displayFinancialStatus")
-    current_total: _MoneyBag | None = field(default=None, name="currentTotalPriceSet")
-    refunded: _MoneyBag | None = field(default=None, name="totalRefundedSet")
-    discounts: _MoneyBag | None = field(default=None, name="totalDiscountsSet")
-    shipping: _MoneyBag | None = field(default=None, name="totalShippingPriceSet")
-    discount_codes: list[str] = []
-    customer: _Ref | None = None
-    app: _Ref | None = None
-    refunds: list[_Refund] | None = None
-    lines: _Lines | None = field(default=None, name="lineItems")
-
-
-class _Category(Struct, rename="camel", gc=False):
-    full_name: str | None = None
-
-
-class _Prices(Struct, rename="camel", gc=False):
-    lowest: _Money | None = field(default=None, name="minVariantPrice")
-
-
-class _Image(Struct, gc=False):
-    url: str | None = None
-
-
-class _Preview(Struct, gc=False):
-    image: _Image | None = None
-
-
-class _Media(Struct, gc=False):
-    preview: _Preview | None = None
-
-
-class _Variant(Struct, rename="camel", gc=False):
-    id: str
-    title: str = ""
-    sku: str | None = None
-    price: str | None = None
-    available: bool | None = field(default=None, name="availableForSale")
-    parent: str | None = field(default=None, name="__parentId")
-
-
-class _VariantEdge(Struct, gc=False):
-    node: _Variant
-
-
-class _Variants(Struct, gc=False):
-    nodes: list[_Variant] = []
-    edges: list[_VariantEdge] = []
-
-
-class _Product(Struct, rename="camel", gc=False):
-    id: str
-    title: str
-    created_at: str
-    updated_at: str
-    handle: str = ""
-    status: str = "ACTIVE"
-    product_type: str | None = None
-    vendor: str | None = None
-    tags: list[str] = []
-    category: _Category | None = None
-    gift_card: bool = field(default=False, name="isGiftCard")
-    published_at: str | None = None
-    inventory: Quantity | None = field(default=None, name="totalInventory")
-    media: _Media | None = field(default=None, name="featuredMedia")
-    prices: _Prices | None = field(default=None, name="priceRangeV2")
-    variants: _Variants | None = None
-
-
 def read_line(line: bytes) -> Statement:
     """One line of a bulk export. Raises BadStatementError naming what is wrong with it."""
     try:
@@ -254,17 +82,17 @@ def read_child(line: bytes) -> OrderLine | None:
 
 def order_from_node(node: Mapping[str, Any]) -> OrderFact:
     """An order with its lines, from a query for one order or a page. Raises BadStatementError."""
-    return _from_node(node, _Order, _order)
+    return _from_node(node, shapes.Order, _order)
 
 
 def customer_from_node(node: Mapping[str, Any]) -> CustomerFact:
     """Raises BadStatementError."""
-    return _from_node(node, _Customer, _customer)
+    return _from_node(node, shapes.Customer, _customer)
 
 
 def product_from_node(node: Mapping[str, Any]) -> ProductFact:
     """Raises BadStatementError."""
-    return _from_node(node, _Product, _product)
+    return _from_node(node, shapes.Product, _product)
 
 
 def _from_node(node: Mapping[str, Any], shape: type[Any], fact: Callable[[Any], T]) -> T:
@@ -274,11 +102,11 @@ def _from_node(node: Mapping[str, Any], shape: type[Any], fact: Callable[[Any], 
         raise BadStatementError(f"The shop's answer cannot be read: {describe(error)}.") from None
 
 
-def _customer(stated: _Customer) -> CustomerFact:
+def _customer(stated: shapes.Customer) -> CustomerFact:
     email = stated.email.email_address if stated.email else None
-    address = stated.address or _Address()
+    address = stated.address or shapes.Address()
     country, region, city = place(address.country_code, address.province_code, address.city)
-    statistics = stated.statistics or _Statistics()
+    statistics = stated.statistics or shapes.Statistics()
     return CustomerFact(
         id=number_of(stated.id, CUSTOMER),
         created_at=instant_of(stated.created_at),
@@ -301,7 +129,7 @@ def _customer(stated: _Customer) -> CustomerFact:
     )
 
 
-def _person(stated: _Customer, email: str | None) -> PersonFact:
+def _person(stated: shapes.Customer, email: str | None) -> PersonFact:
     whole = " ".join(part for part in (stated.first_name, stated.last_name) if part) or None
     return PersonFact(
         display_name=short(stated.display_name or whole or email),
@@ -312,11 +140,11 @@ def _person(stated: _Customer, email: str | None) -> PersonFact:
     )
 
 
-def _sms_status(phone: _Phone | None) -> str | None:
+def _sms_status(phone: shapes.Phone | None) -> str | None:
     """The consent object is new in 2026-10; before, the state stood on the phone number itself."""
     if phone is None:
         return None
-    consent = phone.sms_marketing_consent or _SmsConsent()
+    consent = phone.sms_marketing_consent or shapes.SmsConsent()
     return upper(consent.state or phone.marketing_state)
 
 
@@ -330,22 +158,22 @@ def _count(text: str | int | None) -> int | None:
     return count
 
 
-def _amount(money: _Money | None) -> int | None:
+def _amount(money: shapes.Money | None) -> int | None:
     return None if money is None else amount_of(money.amount)
 
 
-def _of_bag(bag: _MoneyBag | None) -> int | None:
+def _of_bag(bag: shapes.MoneyBag | None) -> int | None:
     return None if bag is None else amount_of(bag.shop_money.amount)
 
 
-def _order(stated: _Order) -> OrderFact:
+def _order(stated: shapes.Order) -> OrderFact:
     """Money is the shop's currency throughout, so the currency is that of the total, not of the checkout."""
     total = amount_of(stated.total.shop_money.amount)
     refunded = _of_bag(stated.refunded) or 0
     current = _of_bag(stated.current_total)
     created_at = instant_of(stated.created_at)
     processed_at = instant_or_none(stated.processed_at)
-    lines = stated.lines or _Lines()
+    lines = stated.lines or shapes.Lines()
     return OrderFact(
         id=number_of(stated.id, ORDER),
         name=name(stated.name),
@@ -370,7 +198,7 @@ def _order(stated: _Order) -> OrderFact:
     )
 
 
-def _refund(stated: _Refund) -> RefundFact:
+def _refund(stated: shapes.Refund) -> RefundFact:
     """Raises ValueError for a refund without an instant."""
     at = stated.processed_at or stated.created_at
     if at is None:
@@ -378,7 +206,7 @@ def _refund(stated: _Refund) -> RefundFact:
     return RefundFact(id=number_of(stated.id, REFUND), at=instant_of(at), amount=_of_bag(stated.total) or 0)
 
 
-def _line_fact(stated: _Line) -> LineFact:
+def _line_fact(stated: shapes.Line) -> LineFact:
     """In the order of the fields: by position is twice as fast, and a shop has millions of these."""
     current, total = stated.current_quantity, stated.total or stated.undiscounted
     return LineFact(
@@ -393,14 +221,14 @@ def _line_fact(stated: _Line) -> LineFact:
     )
 
 
-def _order_line(stated: _Line) -> OrderLine:
+def _order_line(stated: shapes.Line) -> OrderLine:
     if stated.parent is None:
         raise ValueError("a line item has no __parentId")
     return OrderLine(_seen(stated.parent, ORDER), _line_fact(stated))
 
 
-def _product(stated: _Product) -> ProductFact:
-    variants = stated.variants or _Variants()
+def _product(stated: shapes.Product) -> ProductFact:
+    variants = stated.variants or shapes.Variants()
     preview = stated.media.preview if stated.media else None
     return ProductFact(
         id=number_of(stated.id, PRODUCT),
@@ -422,7 +250,7 @@ def _product(stated: _Product) -> ProductFact:
     )
 
 
-def _variant_fact(stated: _Variant) -> VariantFact:
+def _variant_fact(stated: shapes.Variant) -> VariantFact:
     return VariantFact(
         id=number_of(stated.id, VARIANT),
         title=clean(stated.title),
@@ -432,24 +260,24 @@ def _variant_fact(stated: _Variant) -> VariantFact:
     )
 
 
-def _product_variant(stated: _Variant) -> ProductVariant:
+def _product_variant(stated: shapes.Variant) -> ProductVariant:
     if stated.parent is None:
         raise ValueError("a variant has no __parentId")
     return ProductVariant(number_of(stated.parent, PRODUCT), _variant_fact(stated))
 
 
-def _stranger(stated: _Ref) -> Statement:
+def _stranger(stated: shapes.Ref) -> Statement:
     raise ValueError(f"{stated.id[:80]!r} is of a kind that was not asked for")
 
 
 _seen: Final = lru_cache(maxsize=20_000)(number_of)  # ids that come again and again
-_LINE_DECODER: Final = msgspec.json.Decoder(_Line)
-_HEAD: Final = msgspec.json.Decoder(_Ref)
+_LINE_DECODER: Final = msgspec.json.Decoder(shapes.Line)
+_HEAD: Final = msgspec.json.Decoder(shapes.Ref)
 _UNKNOWN: Final[tuple[Any, Callable[[Any], Statement]]] = (_HEAD, _stranger)
 _KINDS: Final[dict[str, tuple[Any, Callable[[Any], Statement]]]] = {
-    CUSTOMER: (msgspec.json.Decoder(_Customer), _customer),
-    ORDER: (msgspec.json.Decoder(_Order), _order),
+    CUSTOMER: (msgspec.json.Decoder(shapes.Customer), _customer),
+    ORDER: (msgspec.json.Decoder(shapes.Order), _order),
     LINE: (_LINE_DECODER, _order_line),
-    PRODUCT: (msgspec.json.Decoder(_Product), _product),
-    VARIANT: (msgspec.json.Decoder(_Variant), _product_variant),
+    PRODUCT: (msgspec.json.Decoder(shapes.Product), _product),
+    VARIANT: (msgspec.json.Decoder(shapes.Variant), _product_variant),
 }
