@@ -79,6 +79,24 @@ def embedded_url(shop: ShopState) -> str:
     return f"{shop.app.url}/?{urlencode({**params, 'hmac': oauth_hmac(shop.app.secret, params)})}"
 
 
+async def app_bridge(request: Request) -> Response:
+    """The one thing of App Bridge that the app's page needs here: `shopify.idToken()`, a fresh token each time."""
+    shop = shop_of(request)
+    script = f"""const address = new URL("/{shop.domain}/_id_token", document.currentScript.src);
+window.shopify = {{ idToken: async () => (await fetch(address)).text() }};
+"""
+    return Response(script, media_type="text/javascript")
+
+
+async def id_token(request: Request) -> Response:
+    """A session token, for the app's own pages alone."""
+    shop = shop_of(request)
+    if request.headers.get("origin") != shop.app.url:
+        return PlainTextResponse("Forbidden", 403)
+    token = session_token(shop.app.client_id, shop.app.secret, shop.domain, now=shop.now())
+    return PlainTextResponse(token, headers={"Access-Control-Allow-Origin": shop.app.url, "Cache-Control": "no-store"})
+
+
 async def proxy(request: Request) -> Response:
     """`/apps/rebloom/{path}` of the storefront: signed and sent on to `/storefront/{path}` of the app.
 
@@ -125,6 +143,8 @@ ROUTES = [
     Route("/", admin_home, methods=["GET"]),
     Route("/admin", admin_home, methods=["GET"]),
     Route("/admin/apps/{client_id}", embedded, methods=["GET"]),
+    Route("/_app_bridge.js", app_bridge, methods=["GET"]),
+    Route("/_id_token", id_token, methods=["GET"]),
     Route("/account/login", log_in, methods=["GET"]),
     Route("/apps/rebloom/{path:path}", proxy, methods=["GET", "POST"]),
 ]

@@ -21,7 +21,7 @@ import httpx
 import uvicorn
 
 from integrations.devshop.signing import session_token
-from plugin.commands.demo_queries import EXAMPLE, PUSH, PUSH_AGAIN, SEGMENT, SEGMENTS, STAGES, SYNC
+from plugin.commands.demo_queries import EXAMPLE, EXPLORER, PUSH, PUSH_AGAIN, SEGMENT, SEGMENTS, STAGES, SYNC
 from plugin.commands.devshop import domain_of
 from plugin.commands.serve import server_config
 from plugin.errors import RebloomError, ShopUnavailableError
@@ -30,6 +30,7 @@ from plugin.web.app import create_app
 
 _FOLDER: Final = Path(".demo")
 _KEY, _SECRET = "rebloom-dev", "rebloom-dev-secret"
+_SHOP: Final = "rebloom-demo"
 _SHOP_PORT: Final = 9292
 _PATIENCE: Final = 3600.0  # seconds for the longest step, on any machine
 _ACCEPTED: Final = 200
@@ -51,10 +52,11 @@ async def run_demo(*, once: bool, data: Path | None, port: int, customers: int) 
     async with _devshop(folder, shop_port, settings), _app(settings, app_port):
         async with httpx.AsyncClient(base_url=settings.app_url, timeout=60) as client:
             summary = await _Demo(client, settings).run()
+            token = "" if once else await _explorer_token(client)
         if once:
             sys.stdout.write(json.dumps(summary) + "\n")
             return 0
-        _say_addresses(settings, shop_port)
+        _say_addresses(settings, shop_port, token)
         await _until_interrupted()
     return 0
 
@@ -65,7 +67,7 @@ class _Demo:
     def __init__(self, client: httpx.AsyncClient, settings: Settings) -> None:
         self._client = client
         self._settings = settings
-        self._domain = domain_of("rebloom-demo")
+        self._domain = domain_of(_SHOP)
 
     async def run(self) -> dict[str, Any]:
         began = time.monotonic()
@@ -190,15 +192,20 @@ class _Demo:
             await _patiently(began)
 
     async def _ask(self, document: str, /, **variables: object) -> dict[str, Any]:
-        token = session_token(_KEY, _SECRET, self._domain, now=datetime.now(UTC))
-        reply = await self._client.post(
-            "/graphql", json={"query": document, "variables": variables}, headers={"Authorization": f"Bearer {token}"}
-        )
-        body: dict[str, Any] = reply.json()
-        if body.get("errors") or "data" not in body:
-            raise RebloomError(f"GraphQL answered: {json.dumps(body)[:500]}")
-        answer: dict[str, Any] = body["data"]
-        return answer
+        return await _ask(self._client, document, **variables)
+
+
+async def _ask(client: httpx.AsyncClient, document: str, /, **variables: object) -> dict[str, Any]:
+    """Over GraphQL, as the merchant's page does."""
+    token = session_token(_KEY, _SECRET, domain_of(_SHOP), now=datetime.now(UTC))
+    reply = await client.post(
+        "/graphql", json={"query": document, "variables": variables}, headers={"Authorization": f"Bearer {token}"}
+    )
+    body: dict[str, Any] = reply.json()
+    if body.get("errors") or "data" not in body:
+        raise RebloomError(f"GraphQL answered: {json.dumps(body)[:500]}")
+    answer: dict[str, Any] = body["data"]
+    return answer
 
 
 def _real_orders(customers: int) -> Path:
@@ -228,7 +235,7 @@ def _demo_settings(*, shop_port: int, app_port: int) -> Settings:
 async def _devshop(folder: Path, port: int, settings: Settings) -> AsyncIterator[None]:
     """The dev shop as a process of its own, as a real shop is."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "plugin", "devshop", "--data", str(folder), "--port", str(port), "--shop", "rebloom-demo",
+        sys.executable, "-m", "plugin", "devshop", "--data", str(folder), "--port", str(port), "--shop", _SHOP,
         env={
             **os.environ,
             "SHOPIFY_API_KEY": _KEY,
@@ -312,11 +319,18 @@ def _progress(what: str) -> None:
     sys.stderr.write(f"  … {what}\n")
 
 
-def _say_addresses(settings: Settings, shop_port: int) -> None:
-    domain = domain_of("rebloom-demo")
+async def _explorer_token(client: httpx.AsyncClient) -> str:
+    """A partner token with every right to read, for the explorer."""
+    answer = await _ask(client, EXPLORER)
+    payload = answer["partnerTokenCreate"]
+    return str(payload["token"])
+
+
+def _say_addresses(settings: Settings, shop_port: int, token: str) -> None:
+    domain = domain_of(_SHOP)
     shop = f"http://127.0.0.1:{shop_port}/{domain}"
     _say("page", f"{shop}/admin/apps/{_KEY}   (Rebloom inside the shop's admin)")
-    _say("explorer", f"{settings.app_url}/graphql")
+    _say("explorer", f"{settings.app_url}/graphql   (token: {token})")
     _say("dev shop", shop)
     sys.stdout.write("\nCtrl-C ends it.\n")
     sys.stdout.flush()

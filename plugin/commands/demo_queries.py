@@ -18,3 +18,7 @@ EXAMPLE: Final = """{
 }"""
 PUSH: Final = "{ shop { tagPush { phase added removed skipped refused startedAt finishedAt } } }"
 PUSH_AGAIN: Final = "mutation { tagPushStart { userErrors { field message code } } }"
+EXPLORER: Final = """mutation {
+  partnerTokenCreate(name: "Explorer", scopes: ["read_customers", "read_lifecycle", "read_segments", "read_offers",
+    "read_products", "read_shop"]) { token userErrors { field message code } }
+}"""

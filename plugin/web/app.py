@@ -18,6 +18,8 @@ from plugin.errors import (
     ForbiddenError,
     NotFoundError,
     RebloomError,
+    ShopAccessError,
+    ShopUnavailableError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -35,6 +37,8 @@ _STATUS: dict[type[RebloomError], int] = {
     UnauthenticatedError: 401,
     ForbiddenError: 403,
     NotFoundError: 404,
+    ShopAccessError: 403,
+    ShopUnavailableError: 503,
     UnavailableError: 503,
 }
 _log = structlog.get_logger(__name__)

@@ -17,7 +17,7 @@ from plugin.settings import Settings
 from plugin.web.install import ensure_installed
 
 _HERE: Final = Path(__file__).parent / "static"
-_APP_BRIDGE: Final = '<script src="https://cdn.shopify.com/shopifycloud/app-bridge.js" data-api-key="{key}"></script>'
+_APP_BRIDGE: Final = "https://cdn.shopify.com/shopifycloud/app-bridge.js"  # must come first in the page's head
 
 
 async def page(request: Request) -> Response:
@@ -35,10 +35,9 @@ async def page(request: Request) -> Response:
         return RedirectResponse(f"{settings.shop_base(domain)}/admin/apps/{settings.api_key}")
     base = settings.shop_base(context.domain)
     data = {"token": token, "reopen": f"{base}/admin/apps/{settings.api_key}"}
+    bridge = f"{base}/_app_bridge.js" if settings.loopback_shops else _APP_BRIDGE
     body = (_HERE / "page.html").read_text(encoding="utf-8")
-    body = body.replace(
-        "{{bridge}}", "" if settings.loopback_shops else _APP_BRIDGE.format(key=html.escape(settings.api_key))
-    )
+    body = body.replace("{{bridge}}", _script(bridge, settings.api_key))
     body = body.replace("{{data}}", html.escape(json.dumps(data)))
     ancestors = (
         f"{base.partition('/' + context.domain)[0] if settings.loopback_shops else base} https://admin.shopify.com"
@@ -53,6 +52,10 @@ async def asset(request: Request) -> Response:
     if kind is None:
         return Response(status_code=404)
     return Response((_HERE / name).read_text(encoding="utf-8"), media_type=kind)
+
+
+def _script(address: str, key: str) -> str:
+    return f'<script src="{html.escape(address)}" data-api-key="{html.escape(key)}"></script>'
 
 
 def _welcome(settings: Settings) -> str:

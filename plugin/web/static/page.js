@@ -36,7 +36,7 @@ function element(tag, attributes, ...children) {
 }
 
 function drawSync(sync) {
-  const done = sync.phase === "FINISHED" || sync.phase === "DONE" || Boolean(sync.finishedAt);
+  const done = Boolean(sync.finishedAt);
   byId("sync").hidden = false;
   byId("sync-bar").hidden = done;
   byId("sync-text").textContent = sync.error
