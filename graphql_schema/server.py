@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from graphql_schema.access import ALL_SCOPES, Scope
-from graphql_schema.context import Context
+from graphql_schema.context import Context, calendar_of
 from graphql_schema.cost import MERCHANT_RATE, STOREFRONT_RATE, Buckets, Rate
 from graphql_schema.documents import Documents
 from graphql_schema.execution import Answer, Engine
@@ -92,14 +92,14 @@ def graphql_routes(
         async def open_context() -> tuple[Context, Hashable]:
             caller = await authenticate(request)
             scopes = ALL_SCOPES if caller.kind == "merchant" else _known_scopes(caller.scopes)
-            return _context(request, caller.shop, scopes), _payer(request, caller)
+            return await _context(request, caller.shop, scopes), _payer(request, caller)
 
         return await _respond(request, merchant, open_context)
 
     async def for_storefront(request: Request) -> Response:
         async def open_context() -> tuple[Context, Hashable]:
             viewer = await authenticate_viewer(request)
-            context = _context(request, viewer.shop, frozenset({Scope.ANY, Scope.READ_PRODUCTS}))
+            context = await _context(request, viewer.shop, frozenset({Scope.ANY, Scope.READ_PRODUCTS}))
             context.viewer_id = viewer.customer_id
             address = request.client.host if request.client else ""
             return context, (viewer.shop.id, viewer.customer_id or address)
@@ -185,8 +185,9 @@ def _json(
     )
 
 
-def _context(request: Request, shop: ShopContext, scopes: frozenset[Scope]) -> Context:
+async def _context(request: Request, shop: ShopContext, scopes: frozenset[Scope]) -> Context:
     state = request.app.state
+    await calendar_of(shop)  # what resolvers call reads the calendar inside the loop
     return Context(store=state.store, shop=shop, scopes=scopes, now=state.now(), jobs=state.jobs)
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import strawberry
 
 from graphql_schema.access import Scope, needs
-from graphql_schema.context import Info, calendar_of
+from graphql_schema.context import Info
 from graphql_schema.errors import UserErrorCode, problem_of, user_error
 from graphql_schema.ids import number_of
 from graphql_schema.segments.types import SegmentDeletePayload, SegmentPayload, segment_gid, segment_of
@@ -34,7 +34,6 @@ class SegmentMutations:
         self, info: Info, name: str, query: str, tag: str | None = strawberry.UNSET
     ) -> SegmentPayload:
         context = info.context
-        await calendar_of(context.shop)
         wanted = None if tag is strawberry.UNSET else tag
         return await _payload(
             info, create_segment(context.store, context.shop, name=name, query=query, tag=wanted, now=context.now)
@@ -59,7 +58,6 @@ class SegmentMutations:
             return SegmentPayload(
                 segment=None, query_error=None, user_errors=[user_error("id", str(error), UserErrorCode.INVALID)]
             )
-        await calendar_of(context.shop)
         return await _payload(
             info,
             update_segment(

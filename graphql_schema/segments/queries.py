@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from graphql_schema.access import Scope, needs
-from graphql_schema.context import Info, calendar_of
+from graphql_schema.context import Info
 from graphql_schema.customers.types import customer_of
 from graphql_schema.errors import problem_of
 from graphql_schema.ids import number_of
@@ -53,7 +53,6 @@ class SegmentQueries:
     )
     async def segment_preview(self, info: Info, query: str) -> SegmentPreview:
         context = info.context
-        await calendar_of(context.shop)
         try:
             found = await preview(context.store, context.shop, query, now=context.now)
         except RuleError as error:
