@@ -30,12 +30,16 @@ from plugin.domain.offers import (
 from plugin.errors import NotFoundError
 from plugin.ledger.database import Arrays, Row, Upsert
 from plugin.ledger.lists import among, id_list
+from plugin.ledger.statistics import refresh_statistics
 from plugin.ledger.store import Store
 from plugin.lifecycle.recommending import SELLABLE, recommendations_for
 from plugin.shops import DEFAULT_MODEL, ShopContext
 
 PRODUCTS_SHOWN: Final = 5  # in one cross-sell offer
 _RANKS_KEPT: Final = 1_000
+_LOOKED_UP: Final = (
+    "copurchases", "product_ranks", "products", "orders", "order_lines", "customers", "profiles", "placements",
+)  # fmt: skip
 _PAIRS: Final = Upsert(
     table="copurchases",
     columns=("shop_id", "product_id", "rank", "other_id", "together", "lift", "score"),
@@ -83,6 +87,7 @@ async def fit_offers(store: Store, shop: ShopContext, *, now: datetime) -> FitRe
         await session.execute("DELETE FROM product_ranks WHERE shop_id = $1", shop.id)
         await session.upsert(_PAIRS, pair_rows)
         await session.upsert(_RANKS, rank_rows)
+    await refresh_statistics(store.database, *_LOOKED_UP)
     return FitReport(buyers, len(np.unique(pairs.product)), len(pair_rows), len(rank_rows))
 
 

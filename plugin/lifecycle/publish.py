@@ -14,6 +14,7 @@ from plugin.domain.ids import gid
 from plugin.domain.instants import to_us
 from plugin.errors import RebloomError
 from plugin.ledger import tag_records as records
+from plugin.ledger.statistics import refresh_statistics
 from plugin.ledger.store import Store
 from plugin.lifecycle.tag_plan import Change, Plan, plan_push, wanted_tags
 from plugin.ports import METAFIELD_BATCH, TAG_BATCH, BulkLine, MetafieldWrite, ShopGateway, TagChange
@@ -121,6 +122,7 @@ async def _write(run: _Run, plan: Plan) -> None:
         # Removals first: a stop between the two leaves a customer with no stage tag rather than with two.
         await _bulk_remove(run, {who: change for who, change in plan.tags.items() if change.remove})
         await _bulk_add(run, {who: change.add for who, change in plan.tags.items() if change.add})
+        await refresh_statistics(run.store.database, "tag_records", "push_states")
     else:
         for batch in _batches(list(plan.tags.items()), TAG_BATCH):
             await _swap(run, batch)

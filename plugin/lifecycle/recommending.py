@@ -28,18 +28,26 @@ _BOUGHT: Final = (
     " AND l.shop_id = $1 AND l.order_id = o.id AND l.product_id IS NOT NULL"
     " GROUP BY o.customer_id, l.product_id)"
 )
-# Each partner of each anchor votes with its score; the anchor with the strongest vote gives the reason.
+# Each partner of each anchor votes with its score; the anchor with the strongest vote gives the reason. What she had or
+# named stands among the votes as a mark, so that one window over (customer, product) leaves it out: NOT EXISTS over a
+# CTE was up to 200 times slower.
+_NO_VOTE: Final = (
+    "CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS DOUBLE PRECISION), CAST(0 AS DOUBLE PRECISION), 1"
+)
 _VOTES: Final = (
-    "votes AS (SELECT a.customer_id, c.other_id, c.product_id AS anchor_id, c.together, c.lift,"
-    " SUM(c.score) OVER (PARTITION BY a.customer_id, c.other_id) AS total,"
-    " ROW_NUMBER() OVER (PARTITION BY a.customer_id, c.other_id ORDER BY c.score DESC, c.product_id) AS nth"
-    " FROM anchors a JOIN copurchases c ON c.shop_id = $1 AND c.product_id = a.product_id AND c.rank <= $3),"
+    "entries AS (SELECT a.customer_id, c.other_id, c.product_id AS anchor_id, c.together, c.lift, c.score, 0 AS had"
+    " FROM anchors a CROSS JOIN copurchases c WHERE c.shop_id = $1 AND c.product_id = a.product_id AND c.rank <= $3"
+    f" UNION ALL SELECT customer_id, product_id, {_NO_VOTE} FROM bought"
+    f" UNION ALL SELECT customer_id, product_id, {_NO_VOTE} FROM anchors),"
+    " votes AS (SELECT e.*,"
+    " SUM(e.score) OVER (PARTITION BY e.customer_id, e.other_id) AS total,"
+    " MAX(e.had) OVER (PARTITION BY e.customer_id, e.other_id) AS had_any,"
+    " ROW_NUMBER() OVER (PARTITION BY e.customer_id, e.other_id ORDER BY e.score DESC, e.anchor_id) AS nth"
+    " FROM entries e),"
     " ranked AS (SELECT v.*,"
     " ROW_NUMBER() OVER (PARTITION BY v.customer_id ORDER BY v.total DESC, v.other_id) AS place FROM votes v"
     f" JOIN products pr ON pr.shop_id = $1 AND pr.id = v.other_id AND {SELLABLE.format(now=4)}"
-    " WHERE v.nth = 1"
-    " AND NOT EXISTS (SELECT 1 FROM bought b WHERE b.customer_id = v.customer_id AND b.product_id = v.other_id)"
-    " AND NOT EXISTS (SELECT 1 FROM anchors a WHERE a.customer_id = v.customer_id AND a.product_id = v.other_id))"
+    " WHERE v.nth = 1 AND v.had_any = 0)"
     " SELECT r.customer_id, r.other_id, r.total, r.lift, r.together, r.anchor_id, t.title FROM ranked r"
     " LEFT JOIN products t ON t.shop_id = $1 AND t.id = r.anchor_id"
     " WHERE r.place <= $5 ORDER BY r.customer_id, r.place"
