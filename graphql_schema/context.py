@@ -23,6 +23,7 @@ class JobQueue(Protocol):
     """Work to be done after the answer."""
 
     async def enqueue(self, kind: str, shop_id: int, **arguments: str | int | bool) -> object: ...
+    async def nudge(self, kind: str, shop_id: int) -> object: ...
 
 
 @dataclass(kw_only=True)

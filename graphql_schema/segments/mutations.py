@@ -80,6 +80,7 @@ class SegmentMutations:
         try:
             number = number_of(id, "Segment", app="rebloom")
             await delete_segment(context.store, context.shop, number)
+            await context.jobs.nudge("recompute", context.shop.id)
         except BadRequestError as error:
             refused = user_error("id", str(error), UserErrorCode.INVALID)
             return SegmentDeletePayload(deleted_segment_id=None, user_errors=[refused])
@@ -102,5 +103,7 @@ async def _payload(info: Info, saving: Awaitable[_Saved]) -> SegmentPayload:
     except NotFoundError:
         refused = user_error("id", _NO_SUCH, UserErrorCode.NOT_FOUND)
         return SegmentPayload(segment=None, query_error=None, user_errors=[refused])
+    # Due instants and tags follow; a recompute that was reading while this was saved is made up for by it.
+    await info.context.jobs.nudge("recompute", info.context.shop.id)
     row = await info.context.loaders.segments.load(saved.id)
     return SegmentPayload(segment=segment_of(row) if row else None, query_error=None, user_errors=[])

@@ -75,7 +75,7 @@ class Handlers:
         shop = await shop_by_id(shop_id)
         report = await recompute_shop(self._store, shop, as_of=self._now())
         await fit_offers(self._store, shop, now=self._now())
-        return {"customers": report.customers, "transitions": report.transitions}
+        return {"customers": report.customers, "transitions": report.transitions, "then": ["push"]}
 
     async def inbox(self, shop_id: int) -> dict[str, Any]:
         """Apply what has arrived until nothing is left, then place the customers it touched."""
@@ -90,12 +90,12 @@ class Handlers:
             return {"customers": len(touched), "then": ["push"]}
         return {"customers": 0}
 
-    async def push(self, shop_id: int) -> dict[str, Any]:
+    async def push(self, shop_id: int, *, dry_run: bool = False) -> dict[str, Any]:
         shop = await shop_by_id(shop_id)
         if shop.status != "installed":
             return {"stopped": shop.status}
         gateway = await self._gateways.for_shop(shop_id)
-        report = await push_tags(self._store, shop, gateway, now=self._now)
+        report = await push_tags(self._store, shop, gateway, now=self._now, dry_run=dry_run)
         return {"added": report.added, "removed": report.removed, "refused": report.refused}
 
     async def sweep(self, shop_id: int) -> dict[str, Any]:
@@ -109,11 +109,11 @@ class Handlers:
         shops = [context_of(row) for row in await Shop.filter(status="installed")]
         for shop in shops:
             if await self._someone_due(shop):
-                await self._jobs.nudge("sweep", shop.id, now=now)
+                await self._jobs.nudge("sweep", shop.id)
             if now.hour == _NIGHTLY:
                 await self._jobs.enqueue("recompute", shop.id, once=f"nightly-{now:%Y-%m-%d}")
         for shop_id in await waiting_shops(self._store):
-            await self._jobs.nudge("inbox", shop_id, now=now)
+            await self._jobs.nudge("inbox", shop_id)
         await self._jobs.forget_before(now - _KEEP_JOBS)
 
     async def _someone_due(self, shop: ShopContext) -> bool:

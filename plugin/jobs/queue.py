@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -77,7 +78,8 @@ class Jobs:
         self._runs = runs
         self._concurrency = concurrency
         # One process owns a SQLite file, so its successor is the same executor and takes its unfinished jobs over.
-        self._executor = "embedded" if self._on_sqlite else uuid.uuid4().hex
+        self._process = uuid.uuid4().hex
+        self._executor = "embedded" if self._on_sqlite else self._process
 
     async def start(self, handlers: Mapping[str, Handler], on_tick: Callable[[], Awaitable[None]]) -> None:
         """Launch the engine inside the running event loop and begin to take jobs."""
@@ -121,15 +123,15 @@ class Jobs:
             raise UnavailableError(f"The job {kind} could not be stored: {type(error).__name__}") from error
         return job_id
 
-    async def nudge(self, kind: str, shop_id: int, *, now: datetime) -> None:
-        """At most one job of this kind a second for a shop, run after that second: a burst needs one drain."""
-        second = int(now.timestamp())
-        if self._nudged.get((kind, shop_id)) == second:
-            return
-        job_id = f"{kind}-{shop_id}-at-{second}"
-        with SetWorkflowID(job_id), SetEnqueueOptions(queue_partition_key=str(shop_id), delay_seconds=1.0):
-            await DBOS.enqueue_workflow_async(_QUEUE, _job, kind, shop_id, {})
-        self._nudged[kind, shop_id] = second
+    async def nudge(self, kind: str, shop_id: int) -> str:
+        """At most one job of this kind a second for a shop, run after that second: a burst needs one drain. Its id."""
+        second = int(time.monotonic())
+        job_id = f"{kind}-{shop_id}-{self._process}-{second}"
+        if self._nudged.get((kind, shop_id)) != second:
+            with SetWorkflowID(job_id), SetEnqueueOptions(queue_partition_key=str(shop_id), delay_seconds=1.0):
+                await DBOS.enqueue_workflow_async(_QUEUE, _job, kind, shop_id, {})
+            self._nudged[kind, shop_id] = second
+        return job_id
 
     async def result(self, job_id: str) -> object:
         """Wait for a job to end; its result, or the exception it ended with."""

@@ -89,7 +89,7 @@ async def _nudge(request: Request, delivery: Delivery) -> None:
     """Wake the worker. The row is the truth: when this fails, the next sweep finds it."""
     try:
         shop = await shop_by_domain(delivery.domain)
-        await request.app.state.jobs.nudge("inbox", shop.id, now=request.app.state.now())
+        await request.app.state.jobs.nudge("inbox", shop.id)
     except NotFoundError:
         return
     except Exception as error:  # noqa: BLE001 - the delivery is stored, so the answer stays 200

@@ -39,6 +39,9 @@ class NotedJobs:
             raise RuntimeError("the queue is away")
         self.noted.append((kind, shop_id))
 
+    async def nudge(self, kind: str, shop_id: int) -> None:
+        await self.enqueue(kind, shop_id)
+
 
 async def _whoami(request: Request) -> Response:
     caller = await authenticate(request)

@@ -61,6 +61,9 @@ class Jobs:
     async def enqueue(self, kind: str, shop_id: int, **arguments: Any) -> None:
         self.asked.append((kind, shop_id, arguments))
 
+    async def nudge(self, kind: str, shop_id: int) -> None:
+        self.asked.append((kind, shop_id, {}))
+
 
 @dataclass(slots=True)
 class CountingDatabase:

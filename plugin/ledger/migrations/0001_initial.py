@@ -68,13 +68,13 @@ class Migration(migrations.Migration):
             key=("shop_id", "id"),
         ),
         ops.CreateModel(
-            name='Executor',
+            name="Executor",
             fields=[
-                ('id', fields.CharField(primary_key=True, unique=True, db_index=True, max_length=64)),
-                ('beat_at', fields.FloatField()),
+                ("id", fields.CharField(primary_key=True, unique=True, db_index=True, max_length=64)),
+                ("beat_at", fields.FloatField()),
             ],
-            options={'table': 'executors', 'app': 'rebloom', 'pk_attr': 'id'},
-            bases=['Model'],
+            options={"table": "executors", "app": "rebloom", "pk_attr": "id"},
+            bases=["Model"],
         ),
         ops.CreateModel(
             name="DatabaseMark",

@@ -1,0 +1,91 @@
+"""The main line as a story: given a shop, when it installs and lives on, then every part follows."""
+
+from tests.support.devshop_data import SHOP, small_data
+from tests.support.whole import Whole, running_whole
+
+STAGES = "{ customers(first: 10) { nodes { id stage { stage { key } rung since because { text } } tags } } }"
+AS_OF = """query AsOf($id: ID!, $at: DateTime!) {
+  customer(id: $id, asOf: $at) { stage { stage { key } rung since } }
+}"""
+
+
+def by_customer(answer: dict) -> dict[int, str]:
+    nodes = answer["customers"]["nodes"]
+    return {int(node["id"].rpartition("/")[2]): node["stage"]["stage"]["key"] for node in nodes}
+
+
+async def test_from_installing_to_uninstalling(database_url: str) -> None:
+    async with running_whole(database_url, small_data()) as whole:
+        reply = await whole.install()
+        assert reply.status_code == 200
+        await whole.settled()
+
+        sync = (await whole.ask("{ shop { domain currencyCode sync { customers orders orderLines products } } }"))[
+            "shop"
+        ]
+        assert sync["sync"] == {"customers": 3, "orders": 3, "orderLines": 3, "products": 2}
+        assert by_customer(await whole.ask(STAGES)) == {1: "returned", 2: "new_buyer", 3: "visitor"}
+
+        # Ada had been silent since 7 May; the past is answered, too.
+        ada = "gid://shopify/Customer/1"
+        stage = (await whole.ask(AS_OF, id=ada, at="2026-09-01T00:00:00Z"))["customer"]["stage"]
+        assert (stage["stage"]["key"], stage["rung"]) == ("departing", 1)
+
+        assert whole.tags(1) == ["rbl-stage-returned"]
+        assert whole.tags(3) == ["rbl-stage-visitor"]
+        await a_second_push_writes_nothing(whole)
+        await an_order_moves_a_visitor(whole)
+        await the_storefront_knows_its_viewer_and_nobody_else(whole)
+        await uninstalling_ends_everything(whole)
+
+
+async def a_second_push_writes_nothing(whole: Whole) -> None:
+    before = dict(whole.devshop[SHOP].state.writes)
+    started = (await whole.ask("{ shop { tagPush { startedAt added } } }"))["shop"]["tagPush"]
+    assert started["added"] == 3
+    await whole.ask("mutation { tagPushStart { userErrors { message } } }")
+
+    async def pushed_again() -> bool:
+        push = (await whole.ask("{ shop { tagPush { phase added removed skipped } } }"))["shop"]["tagPush"]
+        return push["phase"] == "DONE" and push["skipped"] == 3
+
+    await whole.until(pushed_again)
+    assert dict(whole.devshop[SHOP].state.writes) == before
+
+
+async def an_order_moves_a_visitor(whole: Whole) -> None:
+    shop = whole.devshop[SHOP]
+    shop.edit_tags(3, add=["VIP", "rbl-looks-like-ours"])
+    shop.place_order(3, [(11, 2)])
+
+    async def swapped() -> bool:
+        return "rbl-stage-new_buyer" in whole.tags(3)
+
+    await whole.until(swapped)
+    # The merchant's tags stay, also the one that only looks like ours.
+    assert whole.tags(3) == ["rbl-looks-like-ours", "rbl-stage-new_buyer", "VIP"]
+    assert by_customer(await whole.ask(STAGES))[3] == "new_buyer"
+
+
+async def the_storefront_knows_its_viewer_and_nobody_else(whole: Whole) -> None:
+    document = "{ viewer { stage { key } offers(placement: HOME, first: 3) { title } } }"
+    address = f"{whole.devshop.url(SHOP)}/apps/rebloom/graphql"
+    one = await whole.http.post(address, params={"as": "1"}, json={"query": document})
+    assert one.json()["data"]["viewer"]["stage"]["key"] == "returned"
+    assert "no-store" in one.headers["cache-control"]
+    nobody = await whole.http.post(address, json={"query": document})
+    assert nobody.json()["data"]["viewer"] is None
+    straight = await whole.http.post(f"{whole.app_url}/storefront/graphql", json={"query": document})
+    assert straight.status_code in {401, 403}
+
+
+async def uninstalling_ends_everything(whole: Whole) -> None:
+    assert (await whole.post("{ shop { name } }")).status_code == 200
+    whole.devshop[SHOP].uninstall()
+
+    async def refused() -> bool:
+        return (await whole.post("{ shop { name } }")).status_code == 401
+
+    await whole.until(refused)
+    before = dict(whole.devshop[SHOP].state.writes)
+    assert dict(whole.devshop[SHOP].state.writes) == before
