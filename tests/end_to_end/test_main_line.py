@@ -1,8 +1,12 @@
 """The main line as a story: given a shop, when it installs and lives on, then every part follows."""
 
+import re
+from pathlib import Path
+
 from tests.support.devshop_data import SHOP, small_data
 from tests.support.whole import Whole, running_whole
 
+README = Path(__file__).resolve().parents[2] / "README.md"
 STAGES = "{ customers(first: 10) { nodes { id stage { stage { key } rung since because { text } } tags } } }"
 AS_OF = """query AsOf($id: ID!, $at: DateTime!) {
   customer(id: $id, asOf: $at) { stage { stage { key } rung since } }
@@ -33,10 +37,18 @@ async def test_from_installing_to_uninstalling(database_url: str) -> None:
 
         assert whole.tags(1) == ["rbl-stage-returned"]
         assert whole.tags(3) == ["rbl-stage-visitor"]
+        await the_readme_queries_run(whole)
         await a_second_push_writes_nothing(whole)
         await an_order_moves_a_visitor(whole)
         await the_storefront_knows_its_viewer_and_nobody_else(whole)
         await uninstalling_ends_everything(whole)
+
+
+async def the_readme_queries_run(whole: Whole) -> None:
+    queries = re.findall(r"```graphql\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(queries) == 3
+    for query in queries:
+        assert await whole.ask(query)
 
 
 async def a_second_push_writes_nothing(whole: Whole) -> None:
