@@ -24,8 +24,11 @@ from integrations.devshop.signing import session_token
 from plugin.commands.demo_queries import EXAMPLE, EXPLORER, PUSH, PUSH_AGAIN, SEGMENT, SEGMENTS, STAGES, SYNC
 from plugin.commands.devshop import domain_of
 from plugin.commands.serve import server_config
+from plugin.domain.money import from_scaled
 from plugin.errors import RebloomError, ShopUnavailableError
+from plugin.ledger.store import Store
 from plugin.settings import Settings, read_settings
+from plugin.shops import shop_by_domain
 from plugin.web.app import create_app
 
 _FOLDER: Final = Path(".demo")
@@ -49,9 +52,9 @@ async def run_demo(*, once: bool, data: Path | None, port: int, customers: int) 
     folder = await asyncio.to_thread(_real_orders, customers) if data is None else data
     shop_port, app_port = _free_port(_SHOP_PORT), _free_port(port)
     settings = _demo_settings(shop_port=shop_port, app_port=app_port)
-    async with _devshop(folder, shop_port, settings), _app(settings, app_port):
+    async with _devshop(folder, shop_port, settings), _app(settings, app_port) as store:
         async with httpx.AsyncClient(base_url=settings.app_url, timeout=60) as client:
-            summary = await _Demo(client, settings).run()
+            summary = await _Demo(client, settings, store).run()
             token = "" if once else await _explorer_token(client)
         if once:
             sys.stdout.write(json.dumps(summary) + "\n")
@@ -64,9 +67,10 @@ async def run_demo(*, once: bool, data: Path | None, port: int, customers: int) 
 class _Demo:
     """The steps, one printed line each."""
 
-    def __init__(self, client: httpx.AsyncClient, settings: Settings) -> None:
+    def __init__(self, client: httpx.AsyncClient, settings: Settings, store: Store) -> None:
         self._client = client
         self._settings = settings
+        self._store = store
         self._domain = domain_of(_SHOP)
 
     async def run(self) -> dict[str, Any]:
@@ -110,7 +114,7 @@ class _Demo:
                 shown = at
             await _patiently(began)
         seconds = _seconds_between(sync["startedAt"], sync["finishedAt"])
-        counts = {
+        counts: dict[str, Any] = {
             "customers": sync["customers"],
             "orders": sync["orders"],
             "order_lines": sync["orderLines"],
@@ -118,12 +122,25 @@ class _Demo:
             "sync_seconds": round(seconds, 2),
             "orders_per_second": round(sync["orders"] / max(seconds, 0.001)),
         }
+        counts["money"] = money = await self._money()
         _say(
             "synced",
             f"{counts['customers']:,} customers, {counts['orders']:,} orders, {counts['order_lines']:,} lines, "
-            f"{counts['products']:,} products in {seconds:.1f} s ({counts['orders_per_second']:,} orders/s)",
+            f"{counts['products']:,} products in {seconds:.1f} s ({counts['orders_per_second']:,} orders/s); "
+            f"{money['currency']} {money['net']} net",
         )
         return counts
+
+    async def _money(self) -> dict[str, str]:
+        """All orders held: their totals, what was refunded of them, and what is left (0 of a cancelled one)."""
+        shop = await shop_by_domain(self._domain)
+        ((total, refunded, net),) = await self._store.database.fetch(
+            "SELECT coalesce(sum(total), 0), coalesce(sum(refunded), 0), coalesce(sum(current_total), 0) "
+            "FROM orders WHERE shop_id = $1",
+            shop.id,
+        )
+        amounts = {"total": total, "refunded": refunded, "net": net}
+        return {"currency": shop.currency, **{name: f"{from_scaled(int(each)):.2f}" for name, each in amounts.items()}}
 
     async def _classified(self) -> dict[str, int]:
         began = time.monotonic()
@@ -255,14 +272,15 @@ async def _devshop(folder: Path, port: int, settings: Settings) -> AsyncIterator
 
 
 @contextlib.asynccontextmanager
-async def _app(settings: Settings, port: int) -> AsyncIterator[None]:
-    server = uvicorn.Server(server_config(create_app(settings), host="127.0.0.1", port=port))
+async def _app(settings: Settings, port: int) -> AsyncIterator[Store]:
+    app = create_app(settings)
+    server = uvicorn.Server(server_config(app, host="127.0.0.1", port=port))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # Ctrl-C ends the demo, in order
     with contextlib.ExitStack() as stack:
         stack.callback(setattr, server, "should_exit", True)
         task = asyncio.create_task(server._serve())  # noqa: SLF001 - `serve` would take the signals over
         await _answers(f"{settings.app_url}/healthz", task)
-        yield
+        yield app.state.store
     await task
 
 
