@@ -6,7 +6,7 @@ before or after their parent. What a line is, its global id says. Unknown fields
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -22,6 +22,7 @@ from integrations.shopify.reading import (
     instant_or_none,
     name,
     number_of,
+    numbers_of,
     place,
     short,
     upper,
@@ -59,6 +60,7 @@ class ProductVariant(NamedTuple):
     variant: VariantFact
 
 
+FlatLine = tuple[Any, ...]  # an OrderLine as one plain tuple: the order's id, then the line's fields in their order
 Statement = CustomerFact | OrderFact | OrderLine | ProductFact | ProductVariant
 
 
@@ -72,12 +74,16 @@ def read_line(line: bytes) -> Statement:
         raise BadStatementError(f"This line of the export cannot be read: {describe(error)}.") from None
 
 
-def read_child(line: bytes) -> OrderLine | None:
-    """The same for a line that is likely a line item, in one go; None when it is not, or cannot be read so."""
+def read_children(lines: Sequence[bytes]) -> list[FlatLine] | None:
+    """The same for lines that are likely line items, together: twice as fast, and most lines are these. None when one
+    of them is something else, or cannot be read so: `read_line` says which."""
     try:
-        return _order_line(_LINE_DECODER.decode(line))
+        stated = _LINE_DECODER.decode_lines(b"".join(lines))
+        numbers = numbers_of([line.id for line in stated], LINE)
+        flat = [(_parent(line), *_line_fields(line, number)) for line, number in zip(stated, numbers, strict=True)]
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+    return flat if len(flat) == len(lines) else None
 
 
 def order_from_node(node: Mapping[str, Any]) -> OrderFact:
@@ -193,7 +199,7 @@ def _order(stated: shapes.Order) -> OrderFact:
         discount_codes=tuple(map(clean, stated.discount_codes)),
         app_id=number_of(stated.app.id, APP) if stated.app else None,
         location_id=None,
-        lines=tuple(_line_fact(line) for line in (*lines.nodes, *(edge.node for edge in lines.edges))),
+        lines=tuple(map(_line_fact, (*lines.nodes, *(edge.node for edge in lines.edges)))),
         refunds=None if stated.refunds is None else tuple(map(_refund, stated.refunds)),
     )
 
@@ -206,25 +212,33 @@ def _refund(stated: shapes.Refund) -> RefundFact:
     return RefundFact(id=number_of(stated.id, REFUND), at=instant_of(at), amount=_of_bag(stated.total) or 0)
 
 
-def _line_fact(stated: shapes.Line) -> LineFact:
-    """In the order of the fields: by position is twice as fast, and a shop has millions of these."""
+def _line_fields(stated: shapes.Line, number: int) -> tuple[Any, ...]:
+    """The fields of a LineFact in their order. A plain tuple: a shop has millions of these."""
     current, total = stated.current_quantity, stated.total or stated.undiscounted
-    return LineFact(
-        number_of(stated.id, LINE),
+    return (
+        number,
         _seen(stated.product.id, PRODUCT) if stated.product else None,
         _seen(stated.variant.id, VARIANT) if stated.variant else None,
-        clean(stated.title),
-        short(stated.sku),
+        _seen_title(stated.title),
+        _seen_sku(stated.sku),
         stated.quantity,
         stated.quantity if current is None else current,
         amount_of(total.shop_money.amount) if total else 0,
     )
 
 
+def _line_fact(stated: shapes.Line) -> LineFact:
+    return LineFact(*_line_fields(stated, number_of(stated.id, LINE)))
+
+
 def _order_line(stated: shapes.Line) -> OrderLine:
+    return OrderLine(_parent(stated), _line_fact(stated))
+
+
+def _parent(stated: shapes.Line) -> int:
     if stated.parent is None:
         raise ValueError("a line item has no __parentId")
-    return OrderLine(_seen(stated.parent, ORDER), _line_fact(stated))
+    return _seen(stated.parent, ORDER)
 
 
 def _product(stated: shapes.Product) -> ProductFact:
@@ -270,7 +284,10 @@ def _stranger(stated: shapes.Ref) -> Statement:
     raise ValueError(f"{stated.id[:80]!r} is of a kind that was not asked for")
 
 
-_seen: Final = lru_cache(maxsize=20_000)(number_of)  # ids that come again and again
+# What comes again and again in an export.
+_seen: Final = lru_cache(maxsize=20_000)(number_of)
+_seen_title: Final = lru_cache(maxsize=20_000)(clean)
+_seen_sku: Final = lru_cache(maxsize=20_000)(short)
 _LINE_DECODER: Final = msgspec.json.Decoder(shapes.Line)
 _HEAD: Final = msgspec.json.Decoder(shapes.Ref)
 _UNKNOWN: Final[tuple[Any, Callable[[Any], Statement]]] = (_HEAD, _stranger)

@@ -5,6 +5,7 @@ Each reader raises ValueError saying what is wrong; whoever reads a whole statem
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Final
@@ -34,6 +35,17 @@ def number_of(gid: str, prefix: str) -> int:
         if 0 < number <= LARGEST_ID:
             return number
     raise ValueError(f"{gid[:80]!r} is not an id of the form {prefix}1")
+
+
+def numbers_of(gids: Sequence[str], prefix: str) -> list[int]:
+    """`number_of` each, in a few passes over all of them."""
+    rest = "".join(["\n" + gid for gid in gids]).replace("\n" + prefix, " ")
+    digits = rest.replace(" ", "")
+    if gids and (digits.isascii() and digits.isdigit()):
+        numbers = list(map(int, rest[1:].split(" ")))
+        if len(numbers) == len(gids) and min(numbers) > 0 and max(numbers) <= LARGEST_ID:
+            return numbers
+    return [number_of(gid, prefix) for gid in gids]
 
 
 def scaled(amount: Decimal | str) -> int:

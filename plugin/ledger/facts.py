@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from plugin.domain.facts import CustomerFact, LineFact, OrderFact, PersonFact, ProductFact, RefundFact, VariantFact
+from plugin.domain.facts import CustomerFact, OrderFact, PersonFact, ProductFact, RefundFact, VariantFact
 from plugin.domain.orders import void_instant
 from plugin.ledger import statements
 from plugin.ledger.database import Row, Session
@@ -107,21 +107,21 @@ async def write_orders_in_bulk(
     store: Store,
     shop_id: int,
     facts: Sequence[OrderFact],
-    lines: Sequence[tuple[int, LineFact]],
+    lines: Sequence[Row],
     *,
     exported_at: int,
 ) -> None:
-    """Orders, and lines with their order's id, in whatever batches the export brings them."""
+    """Orders, and lines as (order's id, *LineFact), in whatever batches the export brings them."""
     orders, refunds, children = await asyncio.to_thread(
         lambda: (
             [statements.order_row(shop_id, fact) for fact in _latest(facts)],
             {each.id: statements.refund_row(shop_id, fact.id, each) for fact in facts for each in fact.refunds or ()},
-            {(owner, fact.id): statements.line_row(shop_id, owner, fact, exported_at) for owner, fact in lines},
+            statements.line_rows(shop_id, lines, exported_at),
         )
     )
     await store.database.upsert(statements.ORDERS, orders)
     await store.database.upsert(statements.REFUNDS, list(refunds.values()))
-    await store.database.upsert(statements.LINES, list(children.values()))
+    await store.database.upsert(statements.LINES, children)
 
 
 async def write_refund(

@@ -5,6 +5,8 @@ one restates. A row that is gone (deleted, or folded into another customer) stay
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
 from plugin.domain.facts import CustomerFact, LineFact, OrderFact, ProductFact, RefundFact, VariantFact
@@ -121,6 +123,8 @@ LINES: Final = Upsert(
     where="order_lines.stated_at <= excluded.stated_at",
 )
 
+_ORDER_AND_LINE: Final = itemgetter(0, 1)
+
 REFUNDS: Final = Upsert(
     table="refunds",
     columns=("shop_id", "order_id", "id", "at", "amount"),
@@ -224,6 +228,14 @@ def line_row(shop_id: int, order_id: int, fact: LineFact, stated_at: int) -> Row
         fact.total,
         stated_at,
     )
+
+
+def line_rows(shop_id: int, lines: Sequence[Row], stated_at: int) -> list[Row]:
+    """Rows of lines given as (order's id, *LineFact); the last where a line is given twice."""
+    rows = [(shop_id, *line, stated_at) for line in lines]
+    if len(set(map(_ORDER_AND_LINE, lines))) == len(lines):
+        return rows
+    return list(dict(zip(map(_ORDER_AND_LINE, lines), rows, strict=True)).values())
 
 
 def refund_row(shop_id: int, order_id: int, fact: RefundFact) -> Row:

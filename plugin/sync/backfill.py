@@ -20,6 +20,7 @@ from plugin.installations import write_shop
 from plugin.ledger.database import Database
 from plugin.ledger.facts import write_customers_in_bulk, write_orders_in_bulk, write_products_in_bulk
 from plugin.ledger.settle import Counts, count_rows, settle_customers, settle_orders, settle_products
+from plugin.ledger.statistics import refresh_statistics
 from plugin.ledger.store import Store
 from plugin.ports import ShopGateway
 from plugin.shops import Clock, ShopContext
@@ -31,6 +32,11 @@ from plugin.sync.states import CUSTOMERS, KINDS, ORDERS, PRODUCTS, Run
 BATCH: Final = 20_000  # lines
 ALL_ORDERS: Final = "read_all_orders"
 RECENT: Final = timedelta(days=60)  # without that scope the shop shows no older orders
+_TABLES: Final[Mapping[str, tuple[str, ...]]] = {
+    PRODUCTS: ("products", "variants"),
+    CUSTOMERS: ("customers", "persons"),
+    ORDERS: ("orders", "order_lines", "refunds"),
+}
 _STALE: Final = timedelta(days=6)  # a file's address lives for 7 days: an older broken-off sync begins anew
 _DOCUMENTS: Final = {PRODUCTS: "BulkProducts", CUSTOMERS: "BulkCustomers", ORDERS: "BulkOrders"}
 _log = structlog.get_logger(__name__)
@@ -122,6 +128,8 @@ class _Copy:
     async def _export(self, kind: str, run: Run | None) -> None:
         run, path, total = await self.exporter.fetch(kind, document(_DOCUMENTS[kind]), run)
         await self._load(run, path, total)
+        # Before the passes over what was just written, which plan badly without, and for whoever reads it next.
+        await refresh_statistics(self.store.database, *_TABLES[kind])
         await _SETTLE[kind](self.store.database, self.shop.id)
         counts = await count_rows(self.store.database, self.shop.id)
         await states.finish_run(self.store, self.shop.id, kind, counts)

@@ -6,6 +6,7 @@ thread.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -13,12 +14,13 @@ from typing import BinaryIO, Final, Self
 
 import msgspec
 
-from integrations.shopify.mapping import OrderLine, ProductVariant, read_child, read_line
-from plugin.domain.facts import CustomerFact, LineFact, OrderFact, ProductFact, VariantFact
+from integrations.shopify.mapping import FlatLine, OrderLine, ProductVariant, read_children, read_line
+from plugin.domain.facts import CustomerFact, OrderFact, ProductFact, VariantFact
 from plugin.errors import BadStatementError
 
 _CHILD: Final = b"/LineItem/"
 _PIECE: Final = 1024 * 1024
+_READ_TOGETHER: Final = 512 * 1024  # bytes
 LONGEST_LINE: Final = 16 * 1024 * 1024  # bytes; a line without an end must not fill the memory
 
 
@@ -29,7 +31,7 @@ class Batch:
     lines_done: int
     customers: list[CustomerFact] = field(default_factory=list)
     orders: list[OrderFact] = field(default_factory=list)
-    order_lines: list[tuple[int, LineFact]] = field(default_factory=list)
+    order_lines: list[FlatLine] = field(default_factory=list)
     products: list[ProductFact] = field(default_factory=list)
     variants: list[tuple[int, VariantFact]] = field(default_factory=list)
     bad: list[tuple[int, str]] = field(default_factory=list)
@@ -56,16 +58,20 @@ class ExportFile:
 
     def batch(self, size: int) -> Batch | None:
         """The next `size` lines; None at the end."""
-        batch = Batch(lines_done=self._number)
-        for _ in range(size):
-            line = self._line()
-            if line is None:
-                break
-            _add(batch, self._number, line)
-        if batch.lines_done == self._number:
-            return None
-        batch.lines_done = self._number
-        return batch
+        begin = self._number
+        batch = Batch(lines_done=begin)
+        while lines := self._lines(begin + size - self._number):
+            _add(batch, lines)
+        return batch if batch.lines_done > begin else None
+
+    def _lines(self, most: int) -> list[bytes]:
+        """At most `most` lines, and so few that they need little memory and leave other threads their turn."""
+        lines: list[bytes] = []
+        room = _READ_TOGETHER
+        while room > 0 and len(lines) < most and (line := self._line()) is not None:
+            lines.append(line)
+            room -= len(line)
+        return lines
 
     def _line(self) -> bytes | None:
         line = self._file.readline(LONGEST_LINE)
@@ -79,18 +85,25 @@ class ExportFile:
         return line
 
 
-def _add(batch: Batch, number: int, line: bytes) -> None:
+def _add(batch: Batch, lines: Sequence[bytes]) -> None:
     # What a line looks like only chooses what to try first.
-    if _CHILD in line and (child := read_child(line)):
-        batch.order_lines.append(child)
-        return
+    children = [line for line in lines if _CHILD in line]
+    read = read_children(children) if children else None
+    batch.order_lines += read or ()
+    for number, line in enumerate(lines, batch.lines_done + 1):
+        if read is None or _CHILD not in line:
+            _add_line(batch, number, line)
+    batch.lines_done += len(lines)
+
+
+def _add_line(batch: Batch, number: int, line: bytes) -> None:
     try:
         fact = read_line(line)
     except BadStatementError as error:
         batch.bad.append((number, str(error) if line.strip() else "This line is blank, or longer than 16 MiB."))
         return
     if isinstance(fact, OrderLine):
-        batch.order_lines.append(fact)
+        batch.order_lines.append((fact.order_id, *fact.line))
     elif isinstance(fact, OrderFact):
         batch.orders.append(fact)
     elif isinstance(fact, CustomerFact):

@@ -100,7 +100,7 @@ def _rows(batch: Batch, vault: Vault) -> Iterator[tuple[Upsert, list[Row]]]:
         statements.REFUNDS,
         [statements.refund_row(_SHOP, fact.id, each) for fact in batch.orders for each in fact.refunds or ()],
     )
-    yield statements.LINES, [statements.line_row(_SHOP, owner, fact, 0) for owner, fact in batch.order_lines]
+    yield statements.LINES, statements.line_rows(_SHOP, batch.order_lines, 0)
 
 
 def _inserting(url: str, folder: Path) -> float:

@@ -43,7 +43,7 @@ async def test_the_later_statement_wins_row_by_row(store: Store, shop: ShopConte
 
 async def test_a_batch_may_say_the_same_twice(store: Store, shop: ShopContext) -> None:
     twice = [order(number % MANY + 1, number, number) for number in range(2 * MANY)]
-    lines = [(1, line(number % MANY + 1)) for number in range(2 * MANY)]
+    lines = [(1, *line(number % MANY + 1)) for number in range(2 * MANY)]
     await write_orders_in_bulk(store, shop.id, twice, lines, exported_at=20)
     assert set(await totals(store, shop)) == set(range(MANY, 2 * MANY))
     assert await store.database.fetch("SELECT COUNT(*) FROM order_lines WHERE shop_id = $1", shop.id) == [(MANY,)]
@@ -53,7 +53,7 @@ async def test_a_webhook_later_than_the_export_keeps_its_lines(store: Store, sho
     edited = replace(order(1, 30, 300), lines=(line(1, quantity=9),))
     await write_orders(store, shop.id, [edited])
     exported = [order(number, 10, 100) for number in range(1, MANY + 1)]
-    lines = [(number, line(number, quantity=2)) for number in range(1, MANY + 1)]
+    lines = [(number, *line(number, quantity=2)) for number in range(1, MANY + 1)]
     await write_orders_in_bulk(store, shop.id, exported, lines, exported_at=20)
     assert await settle_orders(store.database, shop.id) == 0
     items = await store.database.fetch("SELECT id, items FROM orders WHERE shop_id = $1 ORDER BY id LIMIT 2", shop.id)
@@ -61,6 +61,6 @@ async def test_a_webhook_later_than_the_export_keeps_its_lines(store: Store, sho
 
 
 async def test_lines_of_no_order_are_counted_and_go(store: Store, shop: ShopContext) -> None:
-    await write_orders_in_bulk(store, shop.id, [order(1, 10, 100)], [(1, line(1)), (2, line(2))], exported_at=20)
+    await write_orders_in_bulk(store, shop.id, [order(1, 10, 100)], [(1, *line(1)), (2, *line(2))], exported_at=20)
     assert await settle_orders(store.database, shop.id) == 1
     assert await store.database.fetch("SELECT order_id FROM order_lines WHERE shop_id = $1", shop.id) == [(1,)]
