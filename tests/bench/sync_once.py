@@ -39,9 +39,11 @@ _SHOP: Final = 1
 async def main(what: str, url: str, folder: Path) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     lines = sum(count_lines(folder / f"{kind}.jsonl") for kind in _KINDS)
+    cpu = time.process_time()
     seconds = await (_sync(url, folder) if what == "sync" else _floor(url, folder))
+    cpu = time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sys.stdout.write(json.dumps({"lines": lines, "seconds": seconds, "peak_mb": peak}) + "\n")
+    sys.stdout.write(json.dumps({"lines": lines, "seconds": seconds, "cpu": cpu, "peak_mb": peak}) + "\n")
 
 
 async def _sync(url: str, folder: Path) -> float:
