@@ -52,6 +52,7 @@ class Shop(Model):
     primary_model = column.name()
     tag_prefix = column.name(length=32)
     lapse_ladder = column.name(length=64)  # "90,180,360"
+    own_models = column.text(null=True)  # JSON of the merchant's lifecycle models in force; all versions: LifecycleModel
 
     class Meta:
         table = "shops"
@@ -183,23 +184,64 @@ class Placement(ShopRow):
         indexes: ClassVar = [("shop_id", "model", "stage", "customer_id")]
 
 
+class LifecycleModel(ShopRow):
+    """A version of a lifecycle model that the merchant edited or made; it is never changed. `stages` is JSON
+    (`plugin/lifecycle/models.py`). Which version is in force stands in `shops.own_models`."""
+
+    model = column.name(length=64)
+    version = column.key()
+    name = column.name()
+    stages = column.text()
+    note = column.text(null=True)
+    created_at = column.instant()
+
+    class Meta:
+        table = "lifecycle_models"
+        key = ("shop_id", "model", "version")
+
+
 class StageTransition(ShopRow):
-    """A change of stage or rung, at the instant it became true. `from_stage` NULL is the first placement."""
+    """A change of stage or rung, at the instant it became true. `from_stage` NULL: the first placement, or after a time
+    in no stage. `to_stage` NULL: no rule of the model holds any more."""
 
     model = column.name(length=64)
     customer_id = column.platform_id()
     at = column.key()
     from_stage = column.name(null=True, length=64)
     from_rung = column.integer(null=True)
-    to_stage = column.name(length=64)
+    to_stage = column.name(null=True, length=64)
     to_rung = column.integer(null=True)
     because = column.text()
+    model_version = column.integer()
     recorded_at = column.instant()
 
     class Meta:
         table = "stage_transitions"
         key = ("shop_id", "customer_id", "model", "at")
         indexes: ClassVar = [("shop_id", "model", "at")]
+
+
+class SupersededTransition(ShopRow):
+    """What the stage history said from `recorded_at` until `superseded_at`, and says no more. `reason`: corrected (a
+    fact came late, changed or went, or the lapse changed), model (another version of the model) or merged (it was
+    said of a customer who was folded into this one)."""
+
+    model = column.name(length=64)
+    customer_id = column.platform_id()
+    at = column.key()
+    from_stage = column.name(null=True, length=64)
+    from_rung = column.integer(null=True)
+    to_stage = column.name(null=True, length=64)
+    to_rung = column.integer(null=True)
+    because = column.text()
+    model_version = column.integer()
+    recorded_at = column.instant()
+    superseded_at = column.instant()
+    reason = column.name(length=16)
+
+    class Meta:
+        table = "stage_transitions_superseded"
+        key = ("shop_id", "customer_id", "model", "at", "recorded_at", "reason")
 
 
 class Segment(ShopRow):
@@ -226,6 +268,21 @@ class SegmentMember(ShopRow):
     class Meta:
         table = "segment_members"
         key = ("shop_id", "segment_id", "customer_id")
+        indexes: ClassVar = [("shop_id", "customer_id")]
+
+
+class SegmentEvent(ShopRow):
+    """Somebody joined (`change` 1) or left (-1) a segment; 0: both at the one instant. The sum of changes up to an
+    instant is how many were members then. `at`: when the verdict flipped, as far as that is known (`memberships.py`)."""
+
+    segment_id = column.platform_id()
+    at = column.instant()
+    customer_id = column.key()
+    change = column.integer()
+
+    class Meta:
+        table = "segment_events"
+        key = ("shop_id", "segment_id", "at", "customer_id")
         indexes: ClassVar = [("shop_id", "customer_id")]
 
 
@@ -337,6 +394,6 @@ class PartnerToken(ShopRow):
 
 SHOP_TABLES: Final[tuple[type[ShopRow], ...]] = (
     SyncState, BulkRun, SetAside, Customer, Person, Product, Variant, Order, OrderLine, Refund, Profile,
-    RfmPopulation, Placement, StageTransition, Segment, SegmentMember, CoPurchase, ProductRank, OfferResponse,
-    TagRecord, PushState, PushRun, InboxDelivery, PartnerToken,
+    RfmPopulation, Placement, LifecycleModel, StageTransition, SupersededTransition, Segment, SegmentMember,
+    SegmentEvent, CoPurchase, ProductRank, OfferResponse, TagRecord, PushState, PushRun, InboxDelivery, PartnerToken,
 )  # fmt: skip
