@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from plugin.domain.lapse import DEFAULT_QUANTILES
 from plugin.errors import NotFoundError
 from plugin.ledger.tables import Shop
 
@@ -37,10 +38,16 @@ class ShopContext:
     tag_prefix: str
     ladder: tuple[int, int, int]  # days of silence of the three rungs
     installed_at: int
+    lapse_mode: str = "AUTO"  # which lapse is in force: FIXED, ADAPTIVE, or AUTO by the amount of history
+    lapse_quantiles: tuple[float, float, float] = DEFAULT_QUANTILES
+    own_models: str = ""  # JSON of the merchant's own lifecycle models, as `plugin.lifecycle.models` reads it
 
 
 def context_of(row: Shop) -> ShopContext:
     first, second, third = (int(days) for days in row.lapse_ladder.split(","))
+    low, middle, high = (float(share) for share in row.lapse_quantiles.split(",")) if row.lapse_quantiles else (
+        DEFAULT_QUANTILES
+    )
     return ShopContext(
         id=row.id,
         platform_id=row.platform_id,
@@ -54,6 +61,9 @@ def context_of(row: Shop) -> ShopContext:
         tag_prefix=row.tag_prefix,
         ladder=(first, second, third),
         installed_at=row.installed_at,
+        lapse_mode=row.lapse_mode or "AUTO",
+        lapse_quantiles=(low, middle, high),
+        own_models=row.own_models or "",
     )
 
 

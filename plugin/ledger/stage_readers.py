@@ -44,7 +44,7 @@ async def placements_at(database: Database, shop_id: int, ids: Sequence[int], at
         "n.shop_id = t.shop_id AND n.model = t.model AND n.customer_id = t.customer_id AND n.at > t.at), t.because "
         f"FROM stage_transitions t WHERE t.shop_id = $1 AND {listed} AND t.at = (SELECT max(m.at) FROM "
         "stage_transitions m WHERE m.shop_id = t.shop_id AND m.model = t.model AND m.customer_id = t.customer_id "
-        "AND m.at <= $2) ORDER BY t.customer_id, t.model",
+        "AND m.at <= $2) AND t.to_stage IS NOT NULL ORDER BY t.customer_id, t.model",
         *bind.values,
     )
     return _grouped(rows)
@@ -75,6 +75,7 @@ async def transitions_page(
 
     def one(bind: Binder, customer_id: int) -> str:
         where = f"shop_id = {bind(shop_id)} AND model = {bind(model)} AND customer_id = {bind(customer_id)}"
+        where += " AND to_stage IS NOT NULL"
         condition, order = keyset(bind, ("at",), page, descending=True)
         return f"{select} WHERE {where}{condition} ORDER BY {order} LIMIT {bind(page.fetch)}"
 
@@ -97,6 +98,7 @@ async def stage_counts_at(database: Database, shop_id: int, model: str, at: int)
         "SELECT t.to_stage, t.to_rung, count(*) FROM stage_transitions t JOIN (SELECT customer_id, max(at) AS at "
         "FROM stage_transitions WHERE shop_id = $1 AND model = $2 AND at <= $3 GROUP BY customer_id) l "
         "ON l.customer_id = t.customer_id AND l.at = t.at WHERE t.shop_id = $1 AND t.model = $2 "
+        "AND t.to_stage IS NOT NULL "
         "GROUP BY t.to_stage, t.to_rung",
         shop_id, model, at,
     )  # fmt: skip
@@ -106,7 +108,8 @@ async def stage_flows(database: Database, shop_id: int, model: str, since: int, 
     """(from stage or None, to stage, customers, moves) of the moves in [since, until)."""
     return await database.fetch(
         "SELECT from_stage, to_stage, count(DISTINCT customer_id), count(*) FROM stage_transitions "
-        "WHERE shop_id = $1 AND model = $2 AND at >= $3 AND at < $4 GROUP BY from_stage, to_stage "
+        "WHERE shop_id = $1 AND model = $2 AND at >= $3 AND at < $4 AND to_stage IS NOT NULL "
+        "GROUP BY from_stage, to_stage "
         "ORDER BY from_stage, to_stage",
         shop_id, model, since, until,
     )  # fmt: skip

@@ -52,7 +52,9 @@ class Shop(Model):
     primary_model = column.name()
     tag_prefix = column.name(length=32)
     lapse_ladder = column.name(length=64)  # "90,180,360"
-    own_models = column.text(null=True)  # JSON of the merchant's lifecycle models in force; all versions: LifecycleModel
+    lapse_mode = column.name(null=True, length=16)  # FIXED, ADAPTIVE or AUTO; NULL until the merchant chooses: AUTO
+    lapse_quantiles = column.name(null=True, length=96)  # "0.8,0.9,0.95"; NULL until the merchant chooses
+    own_models = column.text(null=True)  # JSON of the merchant's lifecycle models in force
 
     class Meta:
         table = "shops"
@@ -111,6 +113,8 @@ class Profile(ShopRow):
     first_order_items = column.integer(null=True)
     gap_median = column.real()
     last_gap = column.integer(null=True)
+    unbroken_days = column.integer()
+    laps = column.integer()
     lapse_1 = column.integer(null=True)
     lapse_2 = column.integer(null=True)
     lapse_3 = column.integer(null=True)
@@ -162,6 +166,27 @@ class RfmPopulation(ShopRow):
 
     class Meta:
         table = "rfm_populations"
+        key = ("shop_id",)
+
+
+class LapseFit(ShopRow):
+    """The shop's buying rhythm as of the last full recompute, and what it was taken from. `shape` to `log_likelihood`
+    are NULL where there was too little to fit. `observed`: for 0, 1, 2 … days, ten-thousandths of gaps that were
+    longer ("9876,9711,…"), each customer counting once."""
+
+    shop_id = column.key()
+    fitted_at = column.instant()
+    shape = column.real()
+    rate = column.real()
+    log_likelihood = column.real()
+    gaps = column.integer()
+    customers = column.integer()
+    first_day = column.day()
+    last_day = column.day()
+    observed = column.text()
+
+    class Meta:
+        table = "lapse_fits"
         key = ("shop_id",)
 
 
@@ -394,6 +419,6 @@ class PartnerToken(ShopRow):
 
 SHOP_TABLES: Final[tuple[type[ShopRow], ...]] = (
     SyncState, BulkRun, SetAside, Customer, Person, Product, Variant, Order, OrderLine, Refund, Profile,
-    RfmPopulation, Placement, LifecycleModel, StageTransition, SupersededTransition, Segment, SegmentMember,
+    RfmPopulation, LapseFit, Placement, LifecycleModel, StageTransition, SupersededTransition, Segment, SegmentMember,
     SegmentEvent, CoPurchase, ProductRank, OfferResponse, TagRecord, PushState, PushRun, InboxDelivery, PartnerToken,
 )  # fmt: skip
