@@ -45,9 +45,6 @@ class ShopContext:
 
 def context_of(row: Shop) -> ShopContext:
     first, second, third = (int(days) for days in row.lapse_ladder.split(","))
-    low, middle, high = (float(share) for share in row.lapse_quantiles.split(",")) if row.lapse_quantiles else (
-        DEFAULT_QUANTILES
-    )
     return ShopContext(
         id=row.id,
         platform_id=row.platform_id,
@@ -62,9 +59,16 @@ def context_of(row: Shop) -> ShopContext:
         ladder=(first, second, third),
         installed_at=row.installed_at,
         lapse_mode=row.lapse_mode or "AUTO",
-        lapse_quantiles=(low, middle, high),
+        lapse_quantiles=_quantiles(row.lapse_quantiles),
         own_models=row.own_models or "",
     )
+
+
+def _quantiles(text: str | None) -> tuple[float, float, float]:
+    if not text:
+        return DEFAULT_QUANTILES
+    first, second, third = (float(share) for share in text.split(","))
+    return first, second, third
 
 
 async def shop_by_domain(domain: str) -> ShopContext:

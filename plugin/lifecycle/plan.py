@@ -10,7 +10,7 @@ import structlog
 
 from plugin.domain.calendar import ShopCalendar
 from plugin.domain.instants import to_us
-from plugin.domain.lapse import FixedLadder, Lapse
+from plugin.domain.lapse import Lapse
 from plugin.domain.lifecycles import MODELS, LifecycleModel
 from plugin.domain.rfm import NOBODY, Edges, Population
 from plugin.domain.rules import Names, Rule, RuleError, parse
@@ -18,6 +18,7 @@ from plugin.domain.rules.attributes import FUNCTIONS
 from plugin.domain.rules.reads import functions_read
 from plugin.errors import BadStatementError
 from plugin.ledger.database import Database
+from plugin.lifecycle.lapse_fits import read_lapse
 from plugin.shops import ShopContext
 
 log = structlog.get_logger(__name__)
@@ -68,7 +69,7 @@ def calendar_of(shop: ShopContext) -> ShopCalendar:
 async def read_plan(database: Database, shop: ShopContext, as_of: datetime) -> Plan:
     return Plan(
         shop_id=shop.id, primary_model=shop.primary_model, as_of=to_us(as_of), calendar=calendar_of(shop),
-        lapse=FixedLadder(*shop.ladder), models=tuple(MODELS.values()), segments=await _segments(database, shop),
+        lapse=await read_lapse(database, shop), models=tuple(MODELS.values()), segments=await _segments(database, shop),
         population=await read_population(database, shop.id), history_from=await _history_from(database, shop),
     )  # fmt: skip
 
