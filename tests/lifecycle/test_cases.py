@@ -57,7 +57,8 @@ async def test_every_case_holds(store: Store) -> None:
         if "history" in case:
             assert (case["name"], await history(store, model, number)) == (case["name"], case["history"])
         for instant, expected in case.get("on", {}).items():
-            [*there] = (await placements_at(store.database, number, [1], parse_instant(instant))).get(1, [])
+            rows = (await placements_at(store.database, number, [1], parse_instant(instant))).get(1, [])
+            there = [row for row in rows if row.model == model]
             assert (instant, [standing(row.stage, row.rung) for row in there]) == (
                 instant, [] if expected is None else [expected],
             )  # fmt: skip

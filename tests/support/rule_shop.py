@@ -64,6 +64,7 @@ def _profile(rng: random.Random, customer_id: int, calendar: ShopCalendar) -> Re
         found[name] = _or_none(rng, rng.randrange(1, 6))
     for name, days in (("lapse_1", 90), ("lapse_2", 180), ("lapse_3", 360)):
         found[name] = _or_none(rng, days)
+    found |= {"unbroken_days": rng.randrange(4), "laps": rng.randrange(3)}
     for name in ("gap_median", "average_order_value", "refund_rate", "discount_share"):
         found[name] = _or_none(rng, rng.choice((0.0, 0.5, 12.35, 1 / 3, 45.0, 7.5)))
     for name in ("company_id", "created_by_app_id"):
