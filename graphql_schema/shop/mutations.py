@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import Any, Final
 
 import strawberry
@@ -12,6 +11,7 @@ from graphql_schema.access import Scope, needs
 from graphql_schema.context import Info
 from graphql_schema.errors import UserError, UserErrorCode, user_error
 from graphql_schema.ids import number_of
+from graphql_schema.shop.lapse import LapseInput, lapse_changes
 from graphql_schema.shop.types import (
     PartnerTokenPayload,
     PartnerTokenRevokePayload,
@@ -31,14 +31,7 @@ from plugin.partners import create_token, revoke_token
 from plugin.shops import shop_by_id
 
 _PREFIX: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,30}-")
-_LONGEST_LAPSE: Final = 1_095  # days
-_RUNGS: Final = 3
 _STARTING: Final = 10  # points
-
-
-@strawberry.input(description="Days of silence after which a customer is departing, by rung: rising, at most 1,095.")
-class LapseInput:
-    rungs: list[int] = strawberry.field(description="Three numbers of days, such as 90, 180 and 360.")
 
 
 @strawberry.type
@@ -133,13 +126,7 @@ def _settings(
             message = "A tag prefix has 2 to 32 characters, a to z, digits and hyphens, and ends in a hyphen."
             refused.append(user_error("tagPrefix", message, UserErrorCode.INVALID))
     if lapse is not None:
-        changes["lapse_ladder"] = ",".join(str(days) for days in lapse.rungs)
-        if not _is_ladder(lapse.rungs):
-            message = f"`rungs` are three rising numbers of days from 1 to {_LONGEST_LAPSE}."
-            refused.append(user_error("lapse", message, UserErrorCode.INVALID))
+        columns, wrong = lapse_changes(lapse)
+        changes |= columns
+        refused += [user_error("lapse", message, UserErrorCode.INVALID) for message in wrong]
     return changes, refused
-
-
-def _is_ladder(rungs: list[int]) -> bool:
-    rising = all(lower < higher for lower, higher in pairwise(rungs))
-    return len(rungs) == _RUNGS and rising and rungs[0] >= 1 and rungs[-1] <= _LONGEST_LAPSE

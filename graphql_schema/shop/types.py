@@ -10,10 +10,12 @@ import strawberry
 from graphql_schema.access import Access, Scope, needs
 from graphql_schema.context import Info, instant
 from graphql_schema.errors import UserError
+from graphql_schema.shop.lapse import Lapse, lapse_of
 from graphql_schema.stages.types import LifecycleModel, model_named, model_type
 from plugin.domain.ids import gid
 from plugin.ledger import readers
 from plugin.ledger.readers import PushRow, SyncRow
+from plugin.lifecycle.lapse_fits import read_fit
 from plugin.partners import PartnerTokenInfo, list_tokens
 from plugin.shops import ShopContext
 
@@ -131,12 +133,15 @@ class Shop:
     currency_code: str = strawberry.field(description="The ISO 4217 code of the currency it keeps its books in.")
     timezone: str = strawberry.field(description="The IANA time zone its days are counted in.")
     tag_prefix: str = strawberry.field(description="What each tag of ours begins with.")
-    lapse_ladder: list[int] = strawberry.field(description="Days of silence of the three rungs of departing.")
     shop: strawberry.Private[ShopContext]
 
     @strawberry.field(description="The model that tags and offers follow.", directives=needs(Scope.READ_LIFECYCLE))
     def primary_model(self) -> LifecycleModel:
         return model_type(model_named(self.shop.primary_model))
+
+    @strawberry.field(description="After how long a silence its customers count as departing.")
+    async def lapse(self, info: Info) -> Lapse:
+        return lapse_of(self.shop, await read_fit(info.context.store.database, self.shop.id))
 
     @strawberry.field(description="How far the copy of its data is.")
     async def sync(self, info: Info) -> SyncStatus:
@@ -162,7 +167,6 @@ def shop_of(shop: ShopContext) -> Shop:
         currency_code=shop.currency,
         timezone=shop.timezone,
         tag_prefix=shop.tag_prefix,
-        lapse_ladder=list(shop.ladder),
         shop=shop,
     )
 

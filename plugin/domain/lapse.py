@@ -127,9 +127,9 @@ def fit_gaps(gaps: Ints, span_days: Ints) -> GammaFit | None:
     """The shape and rate that make the gaps of these customers likeliest; None below `LEAST_GAPS`.
 
     A customer with n gaps that sum to T has the likelihood Γ(r+n)/Γ(r) * a^r / (a+T)^(r+n), so without gaps she says
-    nothing. n being whole, Γ(r+n)/Γ(r) is r * (r+1) * … * (r+n-1) and no special function is needed. For a given rate the
-    best shape is where one falling function is zero, and the best rate where the slope along those shapes is; both are
-    found by halving. Gaps more regular than chance lead to the upper bound of the shape: one rhythm for all.
+    nothing. n being whole, Γ(r+n)/Γ(r) is r * (r+1) * … * (r+n-1) and no special function is needed. For a given rate
+    the best shape is where one falling function is zero, and the best rate where the slope along those shapes is; both
+    are found by halving. Gaps more regular than chance lead to the upper bound of the shape: one rhythm for all.
     """
     seen = gaps > 0
     n, t = gaps[seen].astype(np.float64), span_days[seen].astype(np.float64)

@@ -15,7 +15,7 @@ import numpy as np
 
 from plugin.domain.calendar import ShopCalendar
 from plugin.domain.columns import Floats, Ints
-from plugin.domain.lapse import LONGEST, GammaFit, Lapse, LapseMode, LapseSettings, fit_gaps, lapse_in_force
+from plugin.domain.lapse import LONGEST, GammaFit, Lapse, LapseMode, LapseSettings, fit_gaps, lapse_in_force, survival
 from plugin.domain.measures import gaps_at
 from plugin.ledger.database import Database, Upsert
 from plugin.lifecycle.frames import Frame
@@ -26,6 +26,7 @@ _COLUMNS: Final = (
 )  # fmt: skip
 _WRITE: Final = Upsert(table="lapse_fits", columns=("shop_id", *_COLUMNS), key=("shop_id",), update=_COLUMNS)
 _WHOLE: Final = 10_000
+_TAIL: Final = 0.02  # the curve ends where fewer gaps than that are longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,19 @@ class KeptFit:
     first_day: int | None
     last_day: int | None
     observed: tuple[int, ...]
+
+    def curve(self, points: int) -> list[tuple[int, float | None, float]]:
+        """At about `points` days from 0 to where both shares are small: the day, the fitted share of gaps that are
+        longer (None without a fit) and the observed one. Empty without gaps."""
+        if not self.observed:
+            return []
+        every = np.arange(len(self.observed))
+        observed = np.array(self.observed) / _WHOLE
+        fitted = None if self.fit is None else survival(self.fit.shape, self.fit.rate, every)
+        tail = observed if fitted is None else np.maximum(observed, fitted)
+        last = max(int(np.count_nonzero(tail > _TAIL)), 1)
+        days = np.unique(np.round(np.linspace(0, min(last, len(every) - 1), points)).astype(np.int64)).tolist()
+        return [(day, None if fitted is None else float(fitted[day]), float(observed[day])) for day in days]
 
 
 def settings_of(shop: ShopContext) -> LapseSettings:

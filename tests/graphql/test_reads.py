@@ -7,7 +7,7 @@ from tests.support.graphql_world import CUSTOMERS, SEGMENTS, World, ago
 
 async def test_the_shop_tells_who_it_is_and_how_far_its_copy_is(world: World) -> None:
     found = await world.data(
-        """{ shop { id domain name currencyCode timezone tagPrefix lapseLadder primaryModel { key stages { key position } }
+        """{ shop { id domain name currencyCode timezone tagPrefix lapse { mode ladderDays } primaryModel { key stages { key position } }
         sync { phase customers orders orderLines products startedAt } tagPush { phase dryRun added finishedAt } } }"""
     )
     assert found["shop"] == {
@@ -17,7 +17,7 @@ async def test_the_shop_tells_who_it_is_and_how_far_its_copy_is(world: World) ->
         "currencyCode": "EUR",
         "timezone": "UTC",
         "tagPrefix": "rbl-",
-        "lapseLadder": [90, 180, 360],
+        "lapse": {"mode": "AUTO", "ladderDays": [90, 180, 360]},
         "primaryModel": {
             "key": "buyer-activity",
             "stages": [
