@@ -59,6 +59,7 @@ class Loaders:
         self.segment_counts: DataLoader[int, int | None] = _by_id(
             lambda ids: readers.segment_counts(database, shop_id, ids)
         )
+        self.rfm_taken_at: DataLoader[int, int | None] = _by_id(lambda shops: readers.rfm_taken_at(database, shops))
         self.products: DataLoader[int, ProductRow | None] = _by_id(
             lambda ids: readers.products_by_id(database, shop_id, ids)
         )
