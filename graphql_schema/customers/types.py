@@ -118,7 +118,7 @@ class Customer(Node):
 
     @strawberry.field(description="Her place in a lifecycle model: the shop's primary one when none is named.")
     async def stage(self, info: Info, model: str | None = strawberry.UNSET) -> StagePlacement:
-        wanted = model_named(given(model) or info.context.shop.primary_model)
+        wanted = model_named(info.context.shop, given(model) or info.context.shop.primary_model)
         for placement in await self._placements(info):
             if placement.model.key == wanted.key:
                 return placement
@@ -141,7 +141,7 @@ class Customer(Node):
         last: int | None = strawberry.UNSET,
         before: str | None = strawberry.UNSET,
     ) -> StageTransitionConnection:
-        of = model_named(given(model) or info.context.shop.primary_model)
+        of = model_named(info.context.shop, given(model) or info.context.shop.primary_model)
         listing = Listing(info.context.shop.id, ("history", str(self.row.id), of.key))
         page = page_of(listing, first, after, last, before, default=NESTED_SIZE)
         rows = await info.context.loaders.transitions.load((self.row.id, (of.key, _until(page, self.as_of))))
@@ -210,7 +210,8 @@ class Customer(Node):
 
     async def _placements(self, info: Info) -> list[StagePlacement]:
         at = to_us(self.as_of) if self.as_of else None
-        return [placement_of(row) for row in await info.context.loaders.placements.load((self.row.id, at))]
+        rows = await info.context.loaders.placements.load((self.row.id, at))
+        return [placement_of(info.context.shop, row) for row in rows]
 
 
 def customer_of(row: CustomerRow, as_of: datetime | None = None) -> Customer:

@@ -23,12 +23,12 @@ from graphql_schema.shop.types import (
     sync_status,
     token_of,
 )
-from plugin.domain.lifecycles import MODELS
 from plugin.errors import BadRequestError
 from plugin.ledger import readers
 from plugin.ledger.tables import Shop as ShopTable
+from plugin.lifecycle.models import models_of
 from plugin.partners import create_token, revoke_token
-from plugin.shops import shop_by_id
+from plugin.shops import ShopContext, shop_by_id
 
 _PREFIX: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,30}-")
 _STARTING: Final = 10  # points
@@ -48,7 +48,7 @@ class ShopMutations:
         lapse: LapseInput | None = strawberry.UNSET,
     ) -> ShopPayload:
         context = info.context
-        changes, refused = _settings(primary_model or None, tag_prefix or None, lapse or None)
+        changes, refused = _settings(context.shop, primary_model or None, tag_prefix or None, lapse or None)
         if refused:
             return ShopPayload(shop=None, user_errors=refused)
         if changes:
@@ -110,15 +110,15 @@ class ShopMutations:
 
 
 def _settings(
-    model: str | None, prefix: str | None, lapse: LapseInput | None
+    shop: ShopContext, model: str | None, prefix: str | None, lapse: LapseInput | None
 ) -> tuple[dict[str, Any], list[UserError]]:
     """Columns to change, and everything that is wrong; nothing is changed when something is."""
     changes: dict[str, Any] = {}
     refused: list[UserError] = []
     if model is not None:
         changes["primary_model"] = model
-        if model not in MODELS:
-            message = f"There is no lifecycle model {model[:60]!r}; there are: {', '.join(MODELS)}."
+        if model not in models_of(shop):
+            message = f"There is no lifecycle model {model[:60]!r}; there are: {', '.join(models_of(shop))}."
             refused.append(user_error("primaryModel", message, UserErrorCode.INVALID))
     if prefix is not None:
         changes["tag_prefix"] = prefix

@@ -137,7 +137,7 @@ class Shop:
 
     @strawberry.field(description="The model that tags and offers follow.", directives=needs(Scope.READ_LIFECYCLE))
     def primary_model(self) -> LifecycleModel:
-        return model_type(model_named(self.shop.primary_model))
+        return model_type(model_named(self.shop, self.shop.primary_model))
 
     @strawberry.field(description="After how long a silence its customers count as departing.")
     async def lapse(self, info: Info) -> Lapse:

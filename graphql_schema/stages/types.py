@@ -15,14 +15,16 @@ from graphql_schema.context import Info, calendar_of, certain, instant
 from graphql_schema.pagination import Connection
 from plugin.domain.calendar import epoch_day
 from plugin.domain.instants import to_us
-from plugin.domain.lifecycles import MODELS, StageRule
 from plugin.domain.lifecycles import LifecycleModel as Model
+from plugin.domain.lifecycles import StageRule
 from plugin.domain.reasons import Reason as DomainReason
 from plugin.domain.reasons import text as reason_text
 from plugin.errors import BadRequestError
 from plugin.ledger import stage_readers
 from plugin.ledger.database import Row
 from plugin.ledger.stage_readers import PlacementRow, TransitionRow
+from plugin.lifecycle.models import models_of
+from plugin.shops import ShopContext
 
 _LIFECYCLE = [Access(scope=Scope.READ_LIFECYCLE)]
 _CUSTOMERS = [Access(scope=Scope.READ_CUSTOMERS)]
@@ -65,6 +67,13 @@ class Stage:
 
 def stage_of(rule: StageRule) -> Stage:
     return Stage(key=rule.key, name=rule.name, query=rule.query, optional=rule.optional, position=rule.position)
+
+
+def stage_named(model: Model, key: str) -> Stage:
+    """What was told under another version of the model may name a stage that this one does not have."""
+    if key in model.keys:
+        return stage_of(model.stage(key))
+    return Stage(key=key, name=key, query="", optional=False, position=0)
 
 
 @strawberry.type(description="How many customers stand in a stage, or on one rung of it.", directives=_LIFECYCLE)
@@ -130,19 +139,20 @@ def _counts(model: Model, rows: list[Row]) -> list[StageCount]:
 
 def _flow(model: Model, row: Row) -> StageFlow:
     left, entered, customers, moves = row
-    before = stage_of(model.stage(left)) if left is not None else None
-    return StageFlow(from_=before, to=stage_of(model.stage(entered)), customers=customers, moves=moves)
+    before = stage_named(model, left) if left is not None else None
+    return StageFlow(from_=before, to=stage_named(model, entered), customers=customers, moves=moves)
 
 
 def model_type(model: Model) -> LifecycleModel:
     return LifecycleModel(key=model.key, name=model.name, source=model.source, model=model)
 
 
-def model_named(key: str) -> Model:
+def model_named(shop: ShopContext, key: str) -> Model:
     """Raises BadRequestError that names the models there are."""
-    model = MODELS.get(key)
+    models = models_of(shop)
+    model = models.get(key)
     if model is None:
-        raise BadRequestError(f"There is no lifecycle model {key[:60]!r}; there are: {', '.join(MODELS)}.")
+        raise BadRequestError(f"There is no lifecycle model {key[:60]!r}; there are: {', '.join(models)}.")
     return model
 
 
@@ -162,11 +172,11 @@ class StagePlacement:
         return reasons_of(self.because_json)
 
 
-def placement_of(row: PlacementRow) -> StagePlacement:
-    model = model_named(row.model)
+def placement_of(shop: ShopContext, row: PlacementRow) -> StagePlacement:
+    model = model_named(shop, row.model)
     return StagePlacement(
         model=model_type(model),
-        stage=stage_of(model.stage(row.stage)),
+        stage=stage_named(model, row.stage),
         rung=row.rung,
         since=certain(row.since_at),
         valid_until=instant(row.valid_until),
@@ -189,8 +199,8 @@ class StageTransition:
 
 def transition_of(model: Model, row: TransitionRow) -> StageTransition:
     return StageTransition(
-        from_=stage_of(model.stage(row.from_stage)) if row.from_stage is not None else None,
-        to=stage_of(model.stage(row.to_stage)),
+        from_=stage_named(model, row.from_stage) if row.from_stage is not None else None,
+        to=stage_named(model, row.to_stage),
         rung=row.to_rung,
         at=certain(row.at),
         because_json=row.because,
