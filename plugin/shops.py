@@ -40,6 +40,8 @@ class ShopContext:
     installed_at: int
     lapse_mode: str = "AUTO"  # which lapse is in force: FIXED, ADAPTIVE, or AUTO by the amount of history
     lapse_quantiles: tuple[float, float, float] = DEFAULT_QUANTILES
+    computed_models: tuple[str, ...] = ()  # beside the primary one; empty: all that there are
+    optional_stages: str = "AUTO"  # AUTO, ON, OFF: `plugin.lifecycle.choice`
     own_models: str = ""  # JSON of the merchant's own lifecycle models, as `plugin.lifecycle.models` reads it
 
 
@@ -60,6 +62,8 @@ def context_of(row: Shop) -> ShopContext:
         installed_at=row.installed_at,
         lapse_mode=row.lapse_mode or "AUTO",
         lapse_quantiles=_quantiles(row.lapse_quantiles),
+        computed_models=tuple(key for key in (row.computed_models or "").split(",") if key),
+        optional_stages=row.optional_stages or "AUTO",
         own_models=row.own_models or "",
     )
 

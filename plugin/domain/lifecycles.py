@@ -124,7 +124,9 @@ def _stage(text: StageText, position: int) -> StageRule:
 
 
 def without_optional(model: LifecycleModel) -> LifecycleModel:
-    """The model with its optional stages off. Positions stay as they are."""
+    """The model with its optional stages off; as it is, where no stage says what it covers then. Positions stay."""
+    if all(stage.query_without is None for stage in model.stages):
+        return model
     return replace(model, stages=tuple(_alone(stage) for stage in model.stages if not stage.optional))
 
 

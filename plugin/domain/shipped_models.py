@@ -93,7 +93,8 @@ _REACH_LOYALTY = ModelText(
             query=f"number_of_orders = 0 AND NOT {_OPEN_CART} AND {_CONTACTABLE}",
         ),
         StageText(
-            key="conversion", name="Conversion", meaning="Had a cart or checkout open in the last 30 days, and no order yet.",
+            key="conversion", name="Conversion",
+            meaning="Had a cart or checkout open in the last 30 days, and no order yet.",
             query=f"number_of_orders = 0 AND {_OPEN_CART}",
         ),
         StageText(
@@ -126,7 +127,8 @@ _AWARENESS_BONDING = ModelText(
     key="awareness-bonding", name="Awareness to bonding", source="001_d71d4faa6369ce09.txt",
     stages=(
         StageText(
-            key="awareness", name="Awareness", meaning="Known only: owns nothing in use, looks at nothing, follows nothing.",
+            key="awareness", name="Awareness",
+            meaning="Known only: owns nothing in use, looks at nothing, follows nothing.",
             query=f"{_UNBOUND} AND NOT {_EVALUATES} AND NOT {_FOLLOWS}",
             query_without=f"{_UNBOUND} AND NOT {_EVALUATES}",
         ),
@@ -137,12 +139,12 @@ _AWARENESS_BONDING = ModelText(
         ),
         StageText(
             key="evaluation", name="Evaluation",
-            meaning="In the last 30 days looked at products, searched, filled a cart or asked support, and owns nothing in "
-            "use.",
+            meaning="In 30 days looked at products, searched, filled a cart or asked support; owns nothing in use.",
             query=f"{_UNBOUND} AND {_EVALUATES}",
         ),
         StageText(
-            key="purchase", name="Purchase", meaning="In the 7 days from an order, be it the first or the start of a new lap.",
+            key="purchase", name="Purchase",
+            meaning="In the 7 days from an order, be it the first or the start of a new lap.",
             query="days_since_last_order < 7",
         ),
         StageText(

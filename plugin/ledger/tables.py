@@ -54,6 +54,8 @@ class Shop(Model):
     lapse_ladder = column.name(length=64)  # "90,180,360"
     lapse_mode = column.name(null=True, length=16)  # FIXED, ADAPTIVE or AUTO; NULL until the merchant chooses: AUTO
     lapse_quantiles = column.name(null=True, length=96)  # "0.8,0.9,0.95"; NULL until the merchant chooses
+    computed_models = column.text(null=True)  # keys of lifecycle models, "a,b"; NULL for all
+    optional_stages = column.name(null=True, length=8)
     own_models = column.text(null=True)  # JSON of the merchant's lifecycle models in force
 
     class Meta:
@@ -163,6 +165,7 @@ class RfmPopulation(ShopRow):
     last_order_day = column.text()
     orders = column.text()
     net_spend = column.text()
+    days_to_conversion = column.real()  # median, from registering to the first order; NULL without buyers
 
     class Meta:
         table = "rfm_populations"
@@ -187,6 +190,18 @@ class LapseFit(ShopRow):
 
     class Meta:
         table = "lapse_fits"
+        key = ("shop_id",)
+
+
+class FactSheet(ShopRow):
+    """The latest fact sheet (lifecycle.md, section 6), as JSON of `plugin.domain.fact_sheet.FactSheet`."""
+
+    shop_id = column.key()
+    computed_at = column.instant()
+    sheet = column.text()
+
+    class Meta:
+        table = "fact_sheets"
         key = ("shop_id",)
 
 
@@ -419,6 +434,7 @@ class PartnerToken(ShopRow):
 
 SHOP_TABLES: Final[tuple[type[ShopRow], ...]] = (
     SyncState, BulkRun, SetAside, Customer, Person, Product, Variant, Order, OrderLine, Refund, Profile,
-    RfmPopulation, LapseFit, Placement, LifecycleModel, StageTransition, SupersededTransition, Segment, SegmentMember,
-    SegmentEvent, CoPurchase, ProductRank, OfferResponse, TagRecord, PushState, PushRun, InboxDelivery, PartnerToken,
+    RfmPopulation, LapseFit, FactSheet, Placement, LifecycleModel, StageTransition, SupersededTransition, Segment,
+    SegmentMember, SegmentEvent, CoPurchase, ProductRank, OfferResponse, TagRecord, PushState, PushRun, InboxDelivery,
+    PartnerToken,
 )  # fmt: skip

@@ -24,8 +24,10 @@ from plugin.ledger.database import Database, Session, Upsert
 from plugin.ledger.memberships import keep_members
 from plugin.ledger.picks import MOST_IDS, Pick, among, id_ranges
 from plugin.ledger.store import Store
+from plugin.lifecycle.choice import chosen_models, median_days
 from plugin.lifecycle.frames import Frame, customer_ids, read_frame
 from plugin.lifecycle.lapse_fits import GapSums, settings_of, write_fit
+from plugin.lifecycle.models import models_of
 from plugin.lifecycle.outcome import Outcome, compute
 from plugin.lifecycle.plan import Plan, edges_text, read_plan
 from plugin.shops import ShopContext
@@ -33,8 +35,9 @@ from plugin.shops import ShopContext
 Progress = Callable[[int, int], None]  # customers done, of how many
 CHUNK: Final = 10_000  # customers in memory at once
 _POPULATION: Final = Upsert(
-    table="rfm_populations", columns=("shop_id", "taken_at", "last_order_day", "orders", "net_spend"),
-    key=("shop_id",), update=("taken_at", "last_order_day", "orders", "net_spend"),
+    table="rfm_populations", key=("shop_id",),
+    columns=("shop_id", "taken_at", "last_order_day", "orders", "net_spend", "days_to_conversion"),
+    update=("taken_at", "last_order_day", "orders", "net_spend", "days_to_conversion"),
 )  # fmt: skip
 
 
@@ -141,22 +144,25 @@ class _Frames:
 
 
 async def _take_stock(database: Database, shop: ShopContext, plan: Plan, frames: _Frames) -> Plan:
-    """What is relative to all buyers, taken anew; five numbers a buyer are all that is held of the shop at once."""
+    """What is relative to all buyers, taken anew; seven numbers a buyer are all that is held of the shop at once."""
     parts, gaps = [], GapSums()
     async for _, frame in frames.each():
         parts.append(await asyncio.to_thread(_buyers, frame, plan))
         await asyncio.to_thread(gaps.add, frame, plan.as_of, plan.calendar)
-    population = population_of(*np.concatenate(parts, axis=1))
+    registered, first_order, *measured = np.concatenate(parts, axis=1)
+    population, days = population_of(*measured), median_days(registered, first_order)
     texts = map(edges_text, (population.last_order_day, population.orders, population.net_spend))
-    await database.upsert(_POPULATION, [(plan.shop_id, plan.as_of, *texts)])
+    await database.upsert(_POPULATION, [(plan.shop_id, plan.as_of, *texts, days)])
     kept = await asyncio.to_thread(gaps.kept, plan.as_of)
     await write_fit(database, plan.shop_id, kept)
-    return replace(plan, population=population, lapse=lapse_in_force(settings_of(shop), kept.fit))
+    models = chosen_models(shop, models_of(shop), days)
+    return replace(plan, models=models, population=population, lapse=lapse_in_force(settings_of(shop), kept.fit))
 
 
 def _buyers(frame: Frame, plan: Plan) -> Ints:
-    """Last order day, orders and net spend of those who have orders: three rows."""
+    """Days of registering and of the first and last order, orders and net spend of those who have orders: rows."""
     everyone, at = np.arange(len(frame), dtype=np.int64), np.full(len(frame), plan.as_of, dtype=np.int64)
-    wanted = ("last_order_day", "orders", "net_spend")
+    wanted = ("first_order_day", "last_order_day", "orders", "net_spend")
     columns = measure(frame.orders, everyone, at, calendar=plan.calendar, lapse=plan.lapse, wanted=frozenset(wanted))
-    return np.stack([columns[name].values for name in wanted])[:, columns["orders"].values > 0]
+    registered = plan.calendar.day_of(frame.created_at)
+    return np.stack([registered, *(columns[name].values for name in wanted)])[:, columns["orders"].values > 0]

@@ -7,6 +7,7 @@ from typing import Any
 
 from plugin.domain.facts import CustomerFact, OrderFact, RefundFact
 from plugin.domain.instants import parse_instant
+from plugin.domain.lifecycles import MODELS
 from plugin.domain.money import parse_amount
 from plugin.shops import ShopContext
 from tests.support.small_shop import a_shop
@@ -44,11 +45,15 @@ def an_order(number: int, customer: int | None, at: str, **changes: Any) -> Orde
 
 def case_shop(case: Case, number: int) -> ShopContext:
     ladder = tuple(case.get("ladder_days", (90, 180, 360)))
-    return a_shop(number, timezone=case.get("time_zone", "UTC"), ladder=ladder)
+    return a_shop(
+        number, timezone=case.get("time_zone", "UTC"), ladder=ladder, computed_models=tuple(MODELS),
+        optional_stages=case.get("optional_stages", "ON"),
+    )  # fmt: skip
 
 
 def case_customer(case: Case) -> CustomerFact:
-    return a_customer(1, case["registered_at"])
+    """`email` and `sms` are the consent, as the shop states it."""
+    return a_customer(1, case["registered_at"], email_status=case.get("email"), sms_status=case.get("sms"))
 
 
 def case_orders(case: Case) -> list[OrderFact]:

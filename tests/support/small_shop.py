@@ -54,6 +54,7 @@ def a_shop(number: int = 1, **changes: Any) -> ShopContext:
         "id": number, "platform_id": number, "domain": f"shop-{number}.myshopify.com", "name": f"Shop {number}",
         "currency": "EUR", "timezone": "UTC", "status": "installed", "scopes": frozenset({"write_customers"}),
         "primary_model": "buyer-activity", "tag_prefix": "rbl-", "ladder": (90, 180, 360), "installed_at": NOW_US,
+        "computed_models": ("buyer-activity",), "optional_stages": "AUTO",
     }  # fmt: skip
     return ShopContext(**{**values, **changes})
 

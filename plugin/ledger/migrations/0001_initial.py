@@ -86,6 +86,16 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         CreateShopTable(
+            name="FactSheet",
+            fields=[
+                ("shop_id", fields.BigIntField(primary_key=True, unique=True, db_index=True)),
+                ("computed_at", fields.BigIntField()),
+                ("sheet", fields.TextField(unique=False)),
+            ],
+            options={"table": "fact_sheets", "app": "rebloom", "pk_attr": "shop_id"},
+            key=("shop_id",),
+        ),
+        CreateShopTable(
             name="InboxDelivery",
             fields=[
                 ("shop_id", fields.BigIntField()),
@@ -411,6 +421,7 @@ class Migration(migrations.Migration):
                 ("last_order_day", fields.TextField(unique=False)),
                 ("orders", fields.TextField(unique=False)),
                 ("net_spend", fields.TextField(unique=False)),
+                ("days_to_conversion", fields.FloatField(null=True)),
             ],
             options={"table": "rfm_populations", "app": "rebloom", "pk_attr": "shop_id"},
             key=("shop_id",),
@@ -500,6 +511,8 @@ class Migration(migrations.Migration):
                 ("lapse_ladder", fields.CharField(max_length=64)),
                 ("lapse_mode", fields.CharField(null=True, max_length=16)),
                 ("lapse_quantiles", fields.CharField(null=True, max_length=96)),
+                ("computed_models", fields.TextField(null=True, unique=False)),
+                ("optional_stages", fields.CharField(null=True, max_length=8)),
                 ("own_models", fields.TextField(null=True, unique=False)),
             ],
             options={"table": "shops", "app": "rebloom", "pk_attr": "id"},
