@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from plugin.domain.calendar import ShopCalendar
 from plugin.domain.columns import Column, Ints, int_column, text_column
 from plugin.domain.instants import FOREVER, from_us, to_us
-from plugin.domain.lapse import FixedLadder
+from plugin.domain.lapse import AdaptiveLapse, FixedLadder, Lapse
 from plugin.domain.lifecycles import BUYER_ACTIVITY, UNPLACED, classify
 from plugin.domain.measures import Orders
 from plugin.domain.rfm import NOBODY
@@ -20,7 +20,7 @@ from plugin.lifecycle.outcome import compute
 from plugin.lifecycle.plan import Plan
 from plugin.lifecycle.transitions import past_batch, trace
 from tests.support.journeys import standing
-from tests.support.plain_stages import PlainOrder, PlainShop
+from tests.support.plain_stages import PlainOrder, PlainRhythm, PlainShop
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Pacific/Kiritimati", "Asia/Kathmandu")
 START = datetime(2017, 6, 1, tzinfo=UTC)
@@ -38,7 +38,8 @@ def orders(draw: st.DrawFn) -> PlainOrder:
 
 customers = st.lists(st.tuples(instants, st.lists(orders(), max_size=7)), min_size=1, max_size=4)
 ladders = st.lists(st.integers(1, 400), min_size=3, max_size=3).map(lambda days: tuple(sorted(days)))
-shops = st.builds(PlainShop, st.sampled_from(ZONES), st.just((90, 180, 360)) | ladders)
+rhythms = st.builds(PlainRhythm, st.floats(0.3, 20), st.floats(2, 800))
+shops = st.builds(PlainShop, st.sampled_from(ZONES), st.just((90, 180, 360)) | ladders, st.none() | rhythms)
 
 
 def frame_of(people: list[tuple[datetime, list[PlainOrder]]]) -> Frame:
@@ -60,10 +61,14 @@ def frame_of(people: list[tuple[datetime, list[PlainOrder]]]) -> Frame:
     return Frame(np.arange(1, len(people) + 1), created, {}, made, np.zeros(len(people), dtype=np.int64), {})
 
 
+def lapse_of(shop: PlainShop) -> Lapse:
+    return AdaptiveLapse(shop.rhythm.shape, shop.rhythm.rate) if shop.rhythm else FixedLadder(*shop.ladder)
+
+
 def plan_of(shop: PlainShop, as_of: datetime) -> Plan:
     return Plan(
         shop_id=1, primary_model="buyer-activity", as_of=to_us(as_of), calendar=ShopCalendar(shop.zone),
-        lapse=FixedLadder(*shop.ladder), models=(BUYER_ACTIVITY,), segments=(), population=NOBODY, history_from=None,
+        lapse=lapse_of(shop), models=(BUYER_ACTIVITY,), segments=(), population=NOBODY, history_from=None,
     )  # fmt: skip
 
 
