@@ -139,7 +139,7 @@ _AWARENESS_BONDING = ModelText(
         ),
         StageText(
             key="evaluation", name="Evaluation",
-            meaning="In 30 days looked at products, searched, filled a cart or asked support; owns nothing in use.",
+            meaning="In 30 days looked at products, searched, had a cart or asked support; owns nothing in use.",
             query=f"{_UNBOUND} AND {_EVALUATES}",
         ),
         StageText(
