@@ -19,8 +19,10 @@ from graphql_schema.scalars import Money, money
 from graphql_schema.stages.types import (
     StagePlacement,
     StageTransitionConnection,
+    SupersededTransition,
     model_named,
     placement_of,
+    superseded_of,
     transition_of,
 )
 from plugin.domain.facts import PersonFact
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 _CUSTOMERS = [Access(scope=Scope.READ_CUSTOMERS)]
 MOST_OFFERS: Final = 20
+MOST_SUPERSEDED: Final = 100
 _NO_PREDICTIONS: Final = "No model of repurchase has been fitted on this shop's history yet."
 
 
@@ -148,6 +151,18 @@ class Customer(Node):
         return connection(
             StageTransitionConnection, listing, page, rows, lambda row: transition_of(of, row), lambda row: (row.at,)
         )
+
+    @strawberry.field(
+        description="What her stage history of one model said and says no more, the latest to go first; at most 100.",
+        directives=[costs(size=NESTED_SIZE)],
+    )
+    async def superseded_history(
+        self, info: Info, model: str | None = strawberry.UNSET, first: int | None = NESTED_SIZE
+    ) -> list[SupersededTransition]:
+        of = model_named(info.context.shop, given(model) or info.context.shop.primary_model)
+        size = check_first(first, MOST_SUPERSEDED, default=NESTED_SIZE)
+        rows = await info.context.loaders.superseded.load((self.row.id, (of.key, size)))
+        return [superseded_of(of, row) for row in rows]
 
     @strawberry.field(description="What her orders add up to.")
     async def measures(self, info: Info) -> CustomerMeasures:

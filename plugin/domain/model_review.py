@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,7 @@ _EDGES: Final = (0, 1, 6, 7, 8, 29, 30, 31, 59, 60, 61, 89, 90, 91, 179, 180, 18
 _COARSE: Final = (1, 29, 31, 91, 181, 400)
 
 
-@dataclass(frozen=True, slots=True)
-class Overlap:
+class Overlap(NamedTuple):
     """Customers for whom the rules of both stages hold; they stand in `first`."""
 
     first: str
@@ -77,6 +76,30 @@ def review(model: LifecycleModel, batch: Batch) -> Review:
         len(batch), int((~taken).sum()), {key: int(held.sum()) for key, held in holds.items()}, alone,
         tuple(Overlap(*pair) for pair in both if pair[2]),
     )  # fmt: skip
+
+
+def warnings(model: LifecycleModel, own: Review, made_up: Review) -> tuple[str, ...]:
+    """For people, the gravest first. `own` are the shop's customers, `made_up` others who may come."""
+    names = {stage.key: stage.name for stage in model.stages}
+    both = own + made_up
+    told = []
+    if own.gap:
+        told.append(f"No rule holds for {own.gap} of {own.customers} customers: they would stand in no stage.")
+    elif made_up.gap:
+        told.append("No rule holds for some customers who may come, none of them there yet: they would be in no stage.")
+    told += [f"The rule of {names[key]} holds for nobody." for key in both.never]
+    told += [f"Whoever the rule of {names[key]} names stands in an earlier stage already." for key in both.hidden]
+    told += [
+        f"{names[each.first]} and {names[each.second]} both hold for {_of_whom(each, own)}; they stand in"
+        f" {names[each.first]}."
+        for each in both.overlaps
+    ]
+    return tuple(told)
+
+
+def _of_whom(overlap: Overlap, own: Review) -> str:
+    here = sum(each.customers for each in own.overlaps if each[:2] == overlap[:2])
+    return f"{here} customers" if here else "customers who may come"
 
 
 def made_up_orders(at: int) -> Orders:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -73,6 +74,12 @@ def read_model(shop: ShopContext, text: OwnModel) -> LifecycleModel:
     return model
 
 
+def with_model(shop: ShopContext, text: OwnModel, version: int) -> ShopContext:
+    """The shop as it would be with `text` in force."""
+    kept = {**_kept(shop.own_models), text.key: _Kept(version, text)}
+    return replace(shop, own_models=_text(kept))
+
+
 async def save_model(
     store: Store, shop: ShopContext, text: OwnModel, *, note: str | None = None, now: datetime
 ) -> LifecycleModel:
@@ -135,5 +142,8 @@ async def _locked(session: Session, shop_id: int) -> dict[str, _Kept]:
 
 
 async def _put(session: Session, shop_id: int, kept: Mapping[str, _Kept]) -> None:
-    text = msgspec.json.encode(list(kept.values())).decode() if kept else None
-    await session.execute("UPDATE shops SET own_models = $2 WHERE id = $1", shop_id, text)
+    await session.execute("UPDATE shops SET own_models = $2 WHERE id = $1", shop_id, _text(kept) or None)
+
+
+def _text(kept: Mapping[str, _Kept]) -> str:
+    return msgspec.json.encode(list(kept.values())).decode() if kept else ""
