@@ -13,6 +13,7 @@ from graphql_schema.errors import UserError, UserErrorCode, user_error
 from graphql_schema.ids import number_of
 from graphql_schema.shop.lapse import LapseInput, lapse_changes
 from graphql_schema.shop.types import (
+    OptionalStages,
     PartnerTokenPayload,
     PartnerTokenRevokePayload,
     ShopPayload,
@@ -46,9 +47,16 @@ class ShopMutations:
         primary_model: str | None = strawberry.UNSET,
         tag_prefix: str | None = strawberry.UNSET,
         lapse: LapseInput | None = strawberry.UNSET,
+        computed_models: list[str] | None = strawberry.UNSET,
+        optional_stages: OptionalStages | None = strawberry.UNSET,
     ) -> ShopPayload:
         context = info.context
         changes, refused = _settings(context.shop, primary_model or None, tag_prefix or None, lapse or None)
+        if computed_models is not None and computed_models is not strawberry.UNSET:
+            refused += _unknown(context.shop, computed_models)
+            changes["computed_models"] = ",".join(computed_models) or None
+        if optional_stages:
+            changes["optional_stages"] = optional_stages.value
         if refused:
             return ShopPayload(shop=None, user_errors=refused)
         if changes:
@@ -107,6 +115,19 @@ class ShopMutations:
             refused = user_error("id", "The shop has no such token in use.", UserErrorCode.NOT_FOUND)
             return PartnerTokenRevokePayload(revoked_partner_token_id=None, user_errors=[refused])
         return PartnerTokenRevokePayload(revoked_partner_token_id=id, user_errors=[])
+
+
+def _unknown(shop: ShopContext, keys: list[str]) -> list[UserError]:
+    models = models_of(shop)
+    return [
+        user_error(
+            "computedModels",
+            f"There is no lifecycle model {key[:60]!r}; there are: {', '.join(models)}.",
+            UserErrorCode.INVALID,
+        )
+        for key in keys
+        if key not in models
+    ]
 
 
 def _settings(

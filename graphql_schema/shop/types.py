@@ -15,7 +15,9 @@ from graphql_schema.stages.types import LifecycleModel, model_named, model_type
 from plugin.domain.ids import gid
 from plugin.ledger import readers
 from plugin.ledger.readers import PushRow, SyncRow
+from plugin.lifecycle.choice import computed_of
 from plugin.lifecycle.lapse_fits import read_fit
+from plugin.lifecycle.models import models_of
 from plugin.partners import PartnerTokenInfo, list_tokens
 from plugin.shops import ShopContext
 
@@ -31,6 +33,16 @@ class SyncPhase(StrEnum):
     ORDERS = "ORDERS"
     DONE = "DONE"
     FAILED = "FAILED"
+
+
+@strawberry.enum(
+    description="Whether optional stages are computed. AUTO: where half of the buyers took more than a week from "
+    "registering to their first order."
+)
+class OptionalStages(StrEnum):
+    AUTO = "AUTO"
+    ON = "ON"
+    OFF = "OFF"
 
 
 @strawberry.enum(description="Whether a push of tags is running.")
@@ -138,6 +150,16 @@ class Shop:
     @strawberry.field(description="The model that tags and offers follow.", directives=needs(Scope.READ_LIFECYCLE))
     def primary_model(self) -> LifecycleModel:
         return model_type(model_named(self.shop, self.shop.primary_model))
+
+    @strawberry.field(
+        description="The models that are computed, the primary one among them.", directives=needs(Scope.READ_LIFECYCLE)
+    )
+    def computed_models(self) -> list[LifecycleModel]:
+        return [model_type(model) for model in computed_of(self.shop, models_of(self.shop))]
+
+    @strawberry.field(description="Whether the optional stages of the models are on.")
+    def optional_stages(self) -> OptionalStages:
+        return OptionalStages(self.shop.optional_stages)
 
     @strawberry.field(description="After how long a silence its customers count as departing.")
     async def lapse(self, info: Info) -> Lapse:

@@ -15,16 +15,18 @@ SLOW_CONVERSION: Final = 7
 """Days: the field says that 87 % of first purchases fall in the week of registering (lifecycle.md, section 6). Where
 half of a shop's buyers took longer, a stage between knowing the shop and judging its goods tells something."""
 
-OPTIONAL_STAGES: Final = ("AUTO", "ON", "OFF")
-
-
 def chosen_models(
     shop: ShopContext, models: Mapping[str, LifecycleModel], days_to_conversion: float | None
 ) -> tuple[LifecycleModel, ...]:
+    """Those that are computed, with or without their optional stages."""
+    show = shows_optional(shop, days_to_conversion)
+    return tuple(model if show else without_optional(model) for model in computed_of(shop, models))
+
+
+def computed_of(shop: ShopContext, models: Mapping[str, LifecycleModel]) -> list[LifecycleModel]:
     """Those that the shop's settings name (all, when they name none) and the primary one, in the order of `models`."""
     wanted = {*(shop.computed_models or models), shop.primary_model}
-    show = shows_optional(shop, days_to_conversion)
-    return tuple(model if show else without_optional(model) for key, model in models.items() if key in wanted)
+    return [model for key, model in models.items() if key in wanted]
 
 
 def shows_optional(shop: ShopContext, days_to_conversion: float | None) -> bool:

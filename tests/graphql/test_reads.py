@@ -2,6 +2,7 @@
 
 import json
 
+from plugin.domain.lifecycles import MODELS
 from tests.support.graphql_world import CUSTOMERS, SEGMENTS, World, ago
 
 
@@ -150,7 +151,7 @@ async def test_a_lifecycle_model_counts_and_shows_its_flows(world: World) -> Non
           transitions(since: "2026-11-03", until: "2026-11-14") { from { key } to { key } customers moves } } }""",
         at=ago(35),
     )
-    assert found["lifecycleModels"] == [{"key": "buyer-activity"}]
+    assert found["lifecycleModels"] == [{"key": key} for key in MODELS]
     assert found["none"] is None
     counts = [(row["stage"]["key"], row["rung"], row["count"]) for row in found["lifecycleModel"]["counts"]]
     assert counts == [
