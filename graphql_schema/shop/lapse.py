@@ -56,7 +56,9 @@ class Lapse:
     in_force: LapseMode = strawberry.field(description="FIXED or ADAPTIVE: what customers are judged by.")
     ladder_days: list[int] = strawberry.field(description="Days of silence of the three rungs of the fixed ladder.")
     quantiles: list[float] = strawberry.field(description="Adaptive: the share of her gaps that would have ended.")
-    shape: float | None = strawberry.field(description="Shape of the Gamma distribution of paces; null without a fit.")
+    shape: float | None = strawberry.field(
+        description="Shape of the Gamma distribution of paces; null without a fit: below 20 gaps, or within 90 days."
+    )
     rate: float | None = strawberry.field(description="Its rate, in days.")
     log_likelihood: float | None = strawberry.field(description="Of the gaps under the fit.")
     gaps: int = strawberry.field(description="Gaps between purchase days that it rests on.")

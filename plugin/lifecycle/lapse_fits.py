@@ -26,13 +26,15 @@ _COLUMNS: Final = (
 )  # fmt: skip
 _WRITE: Final = Upsert(table="lapse_fits", columns=("shop_id", *_COLUMNS), key=("shop_id",), update=_COLUMNS)
 _WHOLE: Final = 10_000
+_SHORTEST_WINDOW: Final = 90  # days; a copy of the last 60 would tell of no gap longer than that
 _TAIL: Final = 0.02  # the curve ends where fewer gaps than that are longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptFit:
-    """`fit` is None where there was too little; `gaps` says how much there was. Days are epoch days, from the first
-    purchase day to the last that were used. `observed[d]`: ten-thousandths of gaps longer than d days."""
+    """`fit` is None where there was too little, in gaps or in days; `gaps` says how many there were. Days are epoch
+    days, from the first purchase day to the last that were used. `observed[d]`: ten-thousandths of gaps longer than d
+    days."""
 
     fitted_at: int
     fit: GammaFit | None
@@ -112,9 +114,11 @@ class GapSums:
 
     def kept(self, at: int) -> KeptFit:
         gaps, spans = (np.concatenate([*parts, np.zeros(0, dtype=np.int64)]) for parts in (self._gaps, self._spans))
+        first, last = min(self._days, default=None), max(self._days, default=None)
+        long_enough = first is not None and last is not None and last - first >= _SHORTEST_WINDOW
         longer = 1 - np.cumsum(self._by_days)[:-1] / max(len(gaps), 1)
         return KeptFit(
-            fitted_at=at, fit=fit_gaps(gaps, spans), gaps=int(gaps.sum()), customers=len(gaps),
-            first_day=min(self._days, default=None), last_day=max(self._days, default=None),
+            fitted_at=at, fit=fit_gaps(gaps, spans) if long_enough else None, gaps=int(gaps.sum()), customers=len(gaps),
+            first_day=first, last_day=last,
             observed=tuple(np.round(longer * _WHOLE).astype(np.int64).tolist()) if len(gaps) else (),
         )  # fmt: skip

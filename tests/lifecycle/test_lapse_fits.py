@@ -160,6 +160,11 @@ def test_gaps_count_as_observed_once_a_customer_and_made_up_orders_not_at_all() 
     assert [kept.observed[days] for days in (0, 9, 10, 19, 20, 1_095)] == [
         10_000, 10_000, 8_333, 8_333, 3_333, 3_333]  # fmt: skip
     assert kept.fit is None
+    weekly = [bought(*range(0, 85, 7)) for _ in range(30)]
+    for people, fits in ((weekly, False), ([*weekly, bought(0, 90)], True)):
+        sums = GapSums()
+        sums.add(frame_of(people), to_us(START + timedelta(days=3_000)), calendar)
+        assert (sums.kept(1).fit is not None) == fits  # 360 gaps within twelve weeks tell of no long one
     points = kept.curve(4)
     assert [(days, share) for days, share, _ in points] == [(0, None), (365, None), (730, None), (1095, None)]
     assert from_us(to_us(START)) == START
