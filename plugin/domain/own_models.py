@@ -72,10 +72,10 @@ def compile_model(text: OwnModel, *, names: Names, version: int, like: Lifecycle
     )
 
 
-def cycle_of(models: Mapping[str, LifecycleModel]) -> tuple[str, ...]:
+def cycle_of(models: Mapping[str, LifecycleModel], primary_model: str) -> tuple[str, ...]:
     """Models whose rules wait for each other's stages; empty when none do."""
     return find_cycle({
-        key: frozenset(place.model for rule in model for place in places(rule, key) if place.model not in {None, key})
+        key: frozenset(place.model for rule in model for place in places(rule, primary_model) if place.model)
         for key, model in models.items()
     })  # fmt: skip
 

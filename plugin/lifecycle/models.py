@@ -66,7 +66,7 @@ def read_model(shop: ShopContext, text: OwnModel) -> LifecycleModel:
     names = Names(models={key: model.keys for key, model in models.items()}, primary_model=shop.primary_model)
     version = models[text.key].version if text.key in models else SHIPPED
     model = compile_model(text, names=names, version=version + 1, like=MODELS.get(text.key))
-    cycle = cycle_of({**models, model.key: model})
+    cycle = cycle_of({**models, model.key: model}, shop.primary_model)
     if cycle:
         raise ModelError([ModelProblem("stages", f"Models may not wait for each other: {' → '.join(cycle)}.")])
     if len(models) - len(MODELS) >= MOST_MODELS and text.key not in models:
