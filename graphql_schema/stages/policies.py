@@ -150,9 +150,9 @@ class PolicyMutations:
             return LifecycleModelPayload(
                 lifecycle_model=None, warnings=[], problems=_problems(error.problems), user_errors=_errors(error)
             )
+        await context.jobs.enqueue("recompute", context.shop.id)  # first: the pass below takes its time in a big shop
         shop = with_model(context.shop, text, model.version)
         found = await preview_policy(context.store, shop, model.key, now=context.now)
-        await context.jobs.enqueue("recompute", shop.id)
         return LifecycleModelPayload(
             lifecycle_model=model_type(model), warnings=_warnings(model, found), problems=[], user_errors=[]
         )
