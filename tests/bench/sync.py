@@ -27,8 +27,8 @@ async def run(options: Options) -> list[Figure]:
     folder = await asyncio.to_thread(_plain_files, options)
     figures = []
     for name in ("sqlite", "postgres") if options.postgres else ("sqlite",):
-        floor = await _measured("floor", await _database(options, name), folder)
-        sync = await _measured("sync", await _database(options, name), folder)
+        floor = await _measured("floor", await new_database(options, name), folder)
+        sync = await _measured("sync", await new_database(options, name), folder)
         figures += [
             Figure(
                 name=f"sync, {name}", value=sync["lines"] / sync["seconds"], unit="lines/s",
@@ -55,7 +55,7 @@ def _plain_files(options: Options) -> Path:
     return folder
 
 
-async def _database(options: Options, name: str) -> str:
+async def new_database(options: Options, name: str) -> str:
     """URL of a new, migrated database."""
     unique = f"bench_{uuid.uuid4().hex[:8]}"
     url = f"sqlite://{options.folder / unique}.sqlite3"
