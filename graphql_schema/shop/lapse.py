@@ -18,6 +18,7 @@ from plugin.shops import ShopContext
 _SHOP = [Access(scope=Scope.READ_SHOP)]
 _RUNGS: Final = 3
 _POINTS: Final = (2, 200)
+_USUAL: Final = 40  # points of a curve
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
 strawberry.enum(  # the domain's own, given a name and a description here
@@ -69,7 +70,8 @@ class Lapse:
     kept: strawberry.Private[KeptFit | None]
 
     @strawberry.field(description="The shop's silences, fitted beside observed, at 2 to 200 evenly spread days.")
-    def curve(self, points: int = 40) -> list[LapseCurvePoint]:
+    def curve(self, points: int | None = _USUAL) -> list[LapseCurvePoint]:
+        points = _USUAL if points is None else points
         if not _POINTS[0] <= points <= _POINTS[1]:
             raise BadRequestError(f"`points` is from {_POINTS[0]} to {_POINTS[1]}, not {points}.")
         found = self.kept.curve(points) if self.kept else []
