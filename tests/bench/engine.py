@@ -44,7 +44,14 @@ async def _recompute(options: Options, name: str, customers: int) -> list[Figure
             Figure(name=f"{title}: peak memory", value=found["peak_mb"], unit="MB"),
             Figure(name=f"{title}: rows written", value=found["written"], unit="rows"),
         ]
-    return figures
+    found = await _once("evaluate", url, 0)
+    count = found["customers"]
+    title = f"{found['models']} models over {count:,} customers in memory"
+    return [
+        *figures,
+        Figure(name=title, value=count / found["seconds"], unit="customers/s", floor=count / found["floor"]),
+        Figure(name=f"{title}: their measures", value=count / found["measured"], unit="customers/s"),
+    ]
 
 
 async def _incremental(options: Options, name: str) -> list[Figure]:

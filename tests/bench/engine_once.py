@@ -12,14 +12,21 @@ from datetime import datetime
 from statistics import median
 from typing import Any, Final
 
+import numpy as np
+
 from plugin.domain.instants import from_us
+from plugin.domain.lifecycles import MODELS, classify
 from plugin.ledger.facts import write_orders
+from plugin.ledger.picks import id_ranges
 from plugin.ledger.statistics import refresh_statistics
 from plugin.ledger.store import Store, open_store
 from plugin.ledger.tables import Shop
+from plugin.lifecycle.frames import customer_ids, read_frame
+from plugin.lifecycle.plan import read_plan
 from plugin.lifecycle.recompute import recompute_customers, recompute_shop
 from plugin.lifecycle.segments import create_segment, preview
 from plugin.lifecycle.sweep import sweep
+from plugin.lifecycle.transitions import past_batch
 from plugin.settings import read_settings
 from plugin.shops import ShopContext, context_of
 from tests.bench.grown_shop import DAY, NOW, grow, grow_profiles
@@ -113,6 +120,31 @@ async def _preview(store: Store, shop: ShopContext, _: int) -> Measured:
     }
 
 
+async def _evaluate(store: Store, shop: ShopContext, _: int) -> Measured:
+    """All models over everybody in memory; the floor is one plain comparison for each of their stages."""
+    plan = await read_plan(store.database, shop, _now())
+    ids = await customer_ids(store.database, shop.id)
+    frame = await read_frame(store.database, shop.id, id_ranges(ids, len(ids))[0])
+    models = list(MODELS.values())
+    rules = tuple(rule for model in models for rule in model)
+    begun = time.perf_counter()
+    at = np.full(len(frame), NOW, dtype=np.int64)
+    batch = past_batch(rules, frame, plan, np.arange(len(frame), dtype=np.int64), at)
+    measured = time.perf_counter()
+    for model in models:
+        classify(model, batch)
+    judged = time.perf_counter()
+    days = batch.columns["last_order_day"].values
+    for number in range(len(rules)):
+        np.flatnonzero(days > number)
+    floor = time.perf_counter() - judged
+    customers = len(frame)
+    return {
+        "customers": customers, "measured": measured - begun, "seconds": judged - measured, "floor": floor,
+        "models": len(models),
+    }  # fmt: skip
+
+
 async def _seconds(work: Awaitable[object]) -> float:
     begun = time.perf_counter()
     await work
@@ -124,7 +156,7 @@ def _now() -> datetime:
 
 
 _WHAT: Final[dict[str, Callable[[Store, ShopContext, int], Awaitable[Any]]]] = {
-    "grow": _grow, "recompute": _recompute, "grow_wide": _grow_wide, "fact": _fact, "sweep": _sweep, "preview": _preview,
+    "grow": _grow, "recompute": _recompute, "grow_wide": _grow_wide, "fact": _fact, "sweep": _sweep, "preview": _preview, "evaluate": _evaluate,
 }  # fmt: skip
 
 if __name__ == "__main__":
