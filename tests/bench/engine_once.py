@@ -102,10 +102,11 @@ async def _fact(store: Store, shop: ShopContext, customers: int) -> Measured:
 
 
 async def _sweep(store: Store, shop: ShopContext, due: int) -> Measured:
-    """`due` customers' time has come; the floor is reading by its key as many."""
-    await store.database.execute(
-        "UPDATE profiles SET due_at = $2 WHERE shop_id = $1 AND customer_id <= $3", shop.id, NOW - DAY, due
-    )
+    """`due` customers' time has come, whose history is there; the floor is reading by its key as many."""
+    ripen = "UPDATE profiles SET due_at = $2 WHERE shop_id = $1 AND customer_id <= $3"
+    await store.database.execute(ripen, shop.id, NOW - DAY, due)
+    await sweep(store, shop, as_of=_now())
+    await store.database.execute(ripen, shop.id, NOW - DAY, due)
     read = "SELECT customer_id FROM profiles WHERE shop_id = $1 AND customer_id <= $2"
     floor = await _seconds(store.database.fetch(read, shop.id, due))
     return {"seconds": await _seconds(sweep(store, shop, as_of=_now())), "floor": floor}
