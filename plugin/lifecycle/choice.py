@@ -15,6 +15,7 @@ SLOW_CONVERSION: Final = 7
 """Days: the field says that 87 % of first purchases fall in the week of registering (lifecycle.md, section 6). Where
 half of a shop's buyers took longer, a stage between knowing the shop and judging its goods tells something."""
 
+
 def chosen_models(
     shop: ShopContext, models: Mapping[str, LifecycleModel], days_to_conversion: float | None
 ) -> tuple[LifecycleModel, ...]:
