@@ -70,7 +70,7 @@ class Lapse:
     kept: strawberry.Private[KeptFit | None]
 
     @strawberry.field(description="The shop's silences, fitted beside observed, at 2 to 200 evenly spread days.")
-    def curve(self, points: int | None = _USUAL) -> list[LapseCurvePoint]:
+    async def curve(self, points: int | None = _USUAL) -> list[LapseCurvePoint]:
         points = _USUAL if points is None else points
         if not _POINTS[0] <= points <= _POINTS[1]:
             raise BadRequestError(f"`points` is from {_POINTS[0]} to {_POINTS[1]}, not {points}.")

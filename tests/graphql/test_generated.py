@@ -38,8 +38,8 @@ VALUES = {
     "input": ['{ key: "own", name: "Own", stages: [{ key: "all", name: "All", query: "number_of_orders >= 0" }] }'],
     "ids": ['["gid://rebloom/Segment/1", "gid://rebloom/Segment/2"]', "[]"],
     "points": ["2", "0", "null"],
-    "a": ['"buyer-activity"', '"other"'],
-    "b": ['"reach-loyalty"', '"other"'],
+    "a": ['"buyer-activity"'],
+    "b": ['"reach-loyalty"', '"buyer-activity"'],
 }
 
 
