@@ -313,7 +313,7 @@ class SegmentMember(ShopRow):
 
 class SegmentEvent(ShopRow):
     """Somebody joined (`change` 1) or left (-1) a segment; 0: both at the one instant. The sum of changes up to an
-    instant is how many were members then. `at`: when the verdict flipped, as far as that is known (`memberships.py`)."""
+    instant is how many were members then. `at`: when the verdict flipped, as far as known (`memberships.py`)."""
 
     segment_id = column.platform_id()
     at = column.instant()
