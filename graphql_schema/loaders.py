@@ -12,7 +12,7 @@ from graphql_schema.pagination import Page
 from plugin.domain.offers import OfferDecision, OfferPlacement
 from plugin.ledger import readers, stage_readers
 from plugin.ledger.readers import CustomerRow, ProductRow, SegmentRow
-from plugin.ledger.stage_readers import PlacementRow, TransitionRow
+from plugin.ledger.stage_readers import PlacementRow, SupersededRow, TransitionRow
 from plugin.ledger.store import Store
 from plugin.shops import ShopContext
 
@@ -59,6 +59,7 @@ class Loaders:
         self.segment_counts: DataLoader[int, int | None] = _by_id(
             lambda ids: readers.segment_counts(database, shop_id, ids)
         )
+        self.rfm_taken_at: DataLoader[int, int | None] = _by_id(lambda shops: readers.rfm_taken_at(database, shops))
         self.products: DataLoader[int, ProductRow | None] = _by_id(
             lambda ids: readers.products_by_id(database, shop_id, ids)
         )
@@ -66,6 +67,9 @@ class Loaders:
         self.placements: DataLoader[tuple[int, int | None], list[PlacementRow]] = _lists(self._placements)
         self.transitions: DataLoader[tuple[int, tuple[str, Page]], list[TransitionRow]] = _lists(
             lambda ids, how: stage_readers.transitions_page(database, shop_id, ids, *how)
+        )
+        self.superseded: DataLoader[tuple[int, tuple[str, int]], list[SupersededRow]] = _lists(
+            lambda ids, how: stage_readers.superseded(database, shop_id, ids, *how)
         )
         self.segments_of: DataLoader[tuple[int, Page], list[SegmentRow]] = _lists(
             lambda ids, page: readers.segments_of(database, shop_id, ids, page)

@@ -10,6 +10,7 @@ from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
 from graphql_schema.customers.queries import CustomerQueries
+from graphql_schema.facts.queries import FactQueries
 from graphql_schema.offers.mutations import OfferMutations
 from graphql_schema.offers.queries import OfferQueries
 from graphql_schema.offers.types import CrossSellOffer, LoyaltyOffer
@@ -19,17 +20,18 @@ from graphql_schema.segments.mutations import SegmentMutations
 from graphql_schema.segments.queries import SegmentQueries
 from graphql_schema.shop.mutations import ShopMutations
 from graphql_schema.shop.queries import ShopQueries
+from graphql_schema.stages.policies import PolicyMutations
 from graphql_schema.stages.queries import StageQueries
 from graphql_schema.storefront.queries import StorefrontMutation, StorefrontQuery
 
 
 @strawberry.type(description="What can be asked. Everything is of the one shop the credential belongs to.")
-class Query(ShopQueries, CustomerQueries, StageQueries, SegmentQueries, OfferQueries):
+class Query(ShopQueries, CustomerQueries, StageQueries, SegmentQueries, OfferQueries, FactQueries):
     pass
 
 
 @strawberry.type(description="What can be changed. What a user can mend comes back in `userErrors`.")
-class Mutation(ShopMutations, SegmentMutations, OfferMutations):
+class Mutation(ShopMutations, SegmentMutations, PolicyMutations, OfferMutations):
     pass
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from plugin.domain.lapse import DEFAULT_QUANTILES
 from plugin.errors import NotFoundError
 from plugin.ledger.tables import Shop
 
@@ -37,6 +38,11 @@ class ShopContext:
     tag_prefix: str
     ladder: tuple[int, int, int]  # days of silence of the three rungs
     installed_at: int
+    lapse_mode: str = "AUTO"  # which lapse is in force: FIXED, ADAPTIVE, or AUTO by the amount of history
+    lapse_quantiles: tuple[float, float, float] = DEFAULT_QUANTILES
+    computed_models: tuple[str, ...] = ()  # beside the primary one; empty: all that there are
+    optional_stages: str = "AUTO"  # AUTO, ON, OFF: `plugin.lifecycle.choice`
+    own_models: str = ""  # JSON of the merchant's own lifecycle models, as `plugin.lifecycle.models` reads it
 
 
 def context_of(row: Shop) -> ShopContext:
@@ -54,7 +60,19 @@ def context_of(row: Shop) -> ShopContext:
         tag_prefix=row.tag_prefix,
         ladder=(first, second, third),
         installed_at=row.installed_at,
+        lapse_mode=row.lapse_mode or "AUTO",
+        lapse_quantiles=_quantiles(row.lapse_quantiles),
+        computed_models=tuple(key for key in (row.computed_models or "").split(",") if key),
+        optional_stages=row.optional_stages or "AUTO",
+        own_models=row.own_models or "",
     )
+
+
+def _quantiles(text: str | None) -> tuple[float, float, float]:
+    if not text:
+        return DEFAULT_QUANTILES
+    first, second, third = (float(share) for share in text.split(","))
+    return first, second, third
 
 
 async def shop_by_domain(domain: str) -> ShopContext:

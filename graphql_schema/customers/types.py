@@ -19,8 +19,10 @@ from graphql_schema.scalars import Money, money
 from graphql_schema.stages.types import (
     StagePlacement,
     StageTransitionConnection,
+    SupersededTransition,
     model_named,
     placement_of,
+    superseded_of,
     transition_of,
 )
 from plugin.domain.facts import PersonFact
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 _CUSTOMERS = [Access(scope=Scope.READ_CUSTOMERS)]
 MOST_OFFERS: Final = 20
+MOST_SUPERSEDED: Final = 100
 _NO_PREDICTIONS: Final = "No model of repurchase has been fitted on this shop's history yet."
 
 
@@ -84,6 +87,13 @@ class Rfm:
     monetary: int = strawberry.field(description="How much she spent, 1 to 5.")
     group: RfmGroup = strawberry.field(description="The group.")
 
+    @strawberry.field(
+        description="When the fifths of the shop's buyers were last taken, every night: her own figures are newer, "
+        "what they are compared with is of then."
+    )
+    async def as_of(self, info: Info) -> datetime | None:
+        return instant(await info.context.loaders.rfm_taken_at.load(info.context.shop.id))
+
 
 @strawberry.type(description="What a fitted model expects of a customer.", directives=_CUSTOMERS)
 class CustomerPredictions:
@@ -111,7 +121,7 @@ class Customer(Node):
 
     @strawberry.field(description="Her place in a lifecycle model: the shop's primary one when none is named.")
     async def stage(self, info: Info, model: str | None = strawberry.UNSET) -> StagePlacement:
-        wanted = model_named(given(model) or info.context.shop.primary_model)
+        wanted = model_named(info.context.shop, given(model) or info.context.shop.primary_model)
         for placement in await self._placements(info):
             if placement.model.key == wanted.key:
                 return placement
@@ -134,13 +144,25 @@ class Customer(Node):
         last: int | None = strawberry.UNSET,
         before: str | None = strawberry.UNSET,
     ) -> StageTransitionConnection:
-        of = model_named(given(model) or info.context.shop.primary_model)
+        of = model_named(info.context.shop, given(model) or info.context.shop.primary_model)
         listing = Listing(info.context.shop.id, ("history", str(self.row.id), of.key))
         page = page_of(listing, first, after, last, before, default=NESTED_SIZE)
         rows = await info.context.loaders.transitions.load((self.row.id, (of.key, _until(page, self.as_of))))
         return connection(
             StageTransitionConnection, listing, page, rows, lambda row: transition_of(of, row), lambda row: (row.at,)
         )
+
+    @strawberry.field(
+        description="What her stage history of one model said and says no more, the latest to go first; at most 100.",
+        directives=[costs(size=NESTED_SIZE)],
+    )
+    async def superseded_history(
+        self, info: Info, model: str | None = strawberry.UNSET, first: int | None = NESTED_SIZE
+    ) -> list[SupersededTransition]:
+        of = model_named(info.context.shop, given(model) or info.context.shop.primary_model)
+        size = check_first(first, MOST_SUPERSEDED, default=NESTED_SIZE)
+        rows = await info.context.loaders.superseded.load((self.row.id, (of.key, size)))
+        return [superseded_of(of, row) for row in rows]
 
     @strawberry.field(description="What her orders add up to.")
     async def measures(self, info: Info) -> CustomerMeasures:
@@ -203,7 +225,8 @@ class Customer(Node):
 
     async def _placements(self, info: Info) -> list[StagePlacement]:
         at = to_us(self.as_of) if self.as_of else None
-        return [placement_of(row) for row in await info.context.loaders.placements.load((self.row.id, at))]
+        rows = await info.context.loaders.placements.load((self.row.id, at))
+        return [placement_of(info.context.shop, row) for row in rows]
 
 
 def customer_of(row: CustomerRow, as_of: datetime | None = None) -> Customer:

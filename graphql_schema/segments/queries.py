@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import strawberry
 
 from graphql_schema.access import Scope, needs
@@ -10,12 +12,15 @@ from graphql_schema.customers.types import customer_of
 from graphql_schema.errors import problem_of
 from graphql_schema.ids import number_of
 from graphql_schema.pagination import Listing, connection, page_of
-from graphql_schema.segments.types import Segment, SegmentConnection, SegmentPreview, segment_of
+from graphql_schema.segments.types import Segment, SegmentConnection, SegmentOverlap, SegmentPreview, segment_of
 from plugin.domain.rules import RuleError
-from plugin.ledger import readers
+from plugin.errors import BadRequestError
+from plugin.ledger import memberships, readers
 from plugin.lifecycle.segments import preview
 
 _COUNTING = 20  # points: a count and a sample
+_OVERLAPPING = 50  # points: the members of all of them are met with each other
+_MOST_SEGMENTS = 20
 
 
 @strawberry.type
@@ -66,3 +71,23 @@ class SegmentQueries:
             errors=[],
             warnings=[problem_of(problem) for problem in found.warnings],
         )
+
+    @strawberry.field(
+        description="How many customers each two of these segments share; at most 20 of them. Segments that the shop "
+        "has not are left out.",
+        directives=needs(Scope.READ_SEGMENTS, points=_OVERLAPPING),
+    )
+    async def segment_overlap(self, info: Info, ids: list[strawberry.ID]) -> list[SegmentOverlap]:
+        if len(ids) > _MOST_SEGMENTS:
+            raise BadRequestError(f"At most {_MOST_SEGMENTS} segments can be compared at once, not {len(ids)}.")
+        context = info.context
+        numbers = sorted({number_of(each, "Segment", app="rebloom") for each in ids})
+        rows = await context.loaders.segments.load_many(numbers)
+        there = [row for row in rows if row is not None]
+        if not there:
+            return []
+        shared = await memberships.overlaps(context.store.database, context.shop.id, [row.id for row in there])
+        return [
+            SegmentOverlap(one=segment_of(one), other=segment_of(other), count=shared.get((one.id, other.id), 0))
+            for one, other in combinations(there, 2)
+        ]

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
 import strawberry
 
 from graphql_schema.access import Access, Scope, costs, needs
-from graphql_schema.context import Info
+from graphql_schema.context import Info, calendar_of
 from graphql_schema.customers.types import Customer, CustomerConnection, customer_of
 from graphql_schema.errors import QueryProblem, UserError
 from graphql_schema.node import Node
 from graphql_schema.pagination import NESTED_SIZE, Connection, Listing, connection, page_of
+from plugin.domain.calendar import day_date, epoch_day, step_day
 from plugin.domain.ids import gid
+from plugin.domain.rules.syntax import Unit
+from plugin.errors import BadRequestError
+from plugin.ledger import memberships
 from plugin.ledger.readers import SegmentRow
 
+_MOST_BUCKETS: Final = 400  # a year of days, ten years of weeks or months
+_COUNTING: Final = 20  # points of a count over the whole story
 _SEGMENTS = [Access(scope=Scope.READ_SEGMENTS)]
+
+
+@strawberry.enum(description="How a span of days is cut. Weeks and months count from its first day.")
+class Granularity(StrEnum):
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+@strawberry.type(description="What happened to a segment in some days, and how it stood then.", directives=_SEGMENTS)
+class SegmentGrowth:
+    since: date = strawberry.field(description="The first day.")
+    until: date = strawberry.field(description="The last day, in it.")
+    joined: int = strawberry.field(description="How often somebody joined.")
+    left: int = strawberry.field(description="How often somebody left.")
+    members: int = strawberry.field(description="How many were members at the end of the last day.")
 
 
 @strawberry.type(description="A named rule, and the customers for whom it holds.", directives=_SEGMENTS)
@@ -28,6 +54,28 @@ class Segment(Node):
     @strawberry.field(description="How many customers are in it.", directives=[costs(points=1)])
     async def count(self, info: Info) -> int:
         return await info.context.loaders.segment_counts.load(self.row.id) or 0
+
+    @strawberry.field(
+        description="Who joined and left from the start of `since` to the end of `until`, days of the shop. A change "
+        "by the clock counts at the instant it became true, one by a new fact or rule when it was found. Customers who "
+        "were deleted or merged since are left out.",
+        directives=[costs(points=_COUNTING)],
+    )
+    async def growth(
+        self, info: Info, since: date, until: date, granularity: Granularity = Granularity.DAY
+    ) -> list[SegmentGrowth]:
+        context = info.context
+        days = _edges(since, until, granularity)
+        calendar = await calendar_of(context.shop)
+        instants = [calendar.start_of_day(day) for day in days]
+        grown = await memberships.growth(context.store.database, context.shop.id, self.row.id, instants)
+        return [
+            SegmentGrowth(
+                since=day_date(first), until=day_date(after - 1), joined=found.joined, left=found.left,
+                members=found.members,
+            )
+            for first, after, found in zip(days, days[1:], grown, strict=False)
+        ]  # fmt: skip
 
     @strawberry.field(
         description="Its members, by id; 10 without a size.", directives=needs(Scope.READ_CUSTOMERS, size=NESTED_SIZE)
@@ -46,6 +94,22 @@ class Segment(Node):
         return connection(CustomerConnection, listing, page, rows, customer_of, lambda row: (row.id,))
 
 
+def _edges(since: date, until: date, granularity: Granularity) -> list[int]:
+    """First days of the buckets, and the day after the last. Raises BadRequestError."""
+    first, end = epoch_day(since), epoch_day(until) + 1
+    if end <= first:
+        raise BadRequestError(f"`until` ({until}) lies before `since` ({since}).")
+    unit, edges = _UNITS[granularity], [first]
+    while edges[-1] < end:
+        if len(edges) > _MOST_BUCKETS:
+            raise BadRequestError(f"At most {_MOST_BUCKETS} spans can be asked for at once; take longer ones.")
+        edges.append(min(step_day(first, unit, len(edges)), end))
+    return edges
+
+
+_UNITS: Final = {Granularity.DAY: Unit.DAY, Granularity.WEEK: Unit.WEEK, Granularity.MONTH: Unit.MONTH}
+
+
 def segment_gid(number: int) -> strawberry.ID:
     return strawberry.ID(gid("Segment", number, app="rebloom"))
 
@@ -57,6 +121,13 @@ def segment_of(row: SegmentRow) -> Segment:
 @strawberry.type(description="A page of segments.", directives=[Access(scope=Scope.ANY)])
 class SegmentConnection(Connection[Segment]):
     pass
+
+
+@strawberry.type(description="How many customers are in both of two segments.", directives=_SEGMENTS)
+class SegmentOverlap:
+    one: Segment = strawberry.field(description="The one.")
+    other: Segment = strawberry.field(description="The other.")
+    count: int = strawberry.field(description="How many are in both.")
 
 
 @strawberry.type(

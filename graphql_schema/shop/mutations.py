@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import Any, Final
 
 import strawberry
@@ -12,7 +11,9 @@ from graphql_schema.access import Scope, needs
 from graphql_schema.context import Info
 from graphql_schema.errors import UserError, UserErrorCode, user_error
 from graphql_schema.ids import number_of
+from graphql_schema.shop.lapse import LapseInput, lapse_changes
 from graphql_schema.shop.types import (
+    OptionalStages,
     PartnerTokenPayload,
     PartnerTokenRevokePayload,
     ShopPayload,
@@ -23,22 +24,15 @@ from graphql_schema.shop.types import (
     sync_status,
     token_of,
 )
-from plugin.domain.lifecycles import MODELS
 from plugin.errors import BadRequestError
 from plugin.ledger import readers
 from plugin.ledger.tables import Shop as ShopTable
+from plugin.lifecycle.models import models_of
 from plugin.partners import create_token, revoke_token
-from plugin.shops import shop_by_id
+from plugin.shops import ShopContext, shop_by_id
 
 _PREFIX: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,30}-")
-_LONGEST_LAPSE: Final = 1_095  # days
-_RUNGS: Final = 3
 _STARTING: Final = 10  # points
-
-
-@strawberry.input(description="Days of silence after which a customer is departing, by rung: rising, at most 1,095.")
-class LapseInput:
-    rungs: list[int] = strawberry.field(description="Three numbers of days, such as 90, 180 and 360.")
 
 
 @strawberry.type
@@ -53,9 +47,16 @@ class ShopMutations:
         primary_model: str | None = strawberry.UNSET,
         tag_prefix: str | None = strawberry.UNSET,
         lapse: LapseInput | None = strawberry.UNSET,
+        computed_models: list[str] | None = strawberry.UNSET,
+        optional_stages: OptionalStages | None = strawberry.UNSET,
     ) -> ShopPayload:
         context = info.context
-        changes, refused = _settings(primary_model or None, tag_prefix or None, lapse or None)
+        changes, refused = _settings(context.shop, primary_model or None, tag_prefix or None, lapse or None)
+        if computed_models is not None and computed_models is not strawberry.UNSET:
+            refused += _unknown(context.shop, computed_models)
+            changes["computed_models"] = ",".join(computed_models) or None
+        if optional_stages:
+            changes["optional_stages"] = optional_stages.value
         if refused:
             return ShopPayload(shop=None, user_errors=refused)
         if changes:
@@ -116,16 +117,29 @@ class ShopMutations:
         return PartnerTokenRevokePayload(revoked_partner_token_id=id, user_errors=[])
 
 
+def _unknown(shop: ShopContext, keys: list[str]) -> list[UserError]:
+    models = models_of(shop)
+    return [
+        user_error(
+            "computedModels",
+            f"There is no lifecycle model {key[:60]!r}; there are: {', '.join(models)}.",
+            UserErrorCode.INVALID,
+        )
+        for key in keys
+        if key not in models
+    ]
+
+
 def _settings(
-    model: str | None, prefix: str | None, lapse: LapseInput | None
+    shop: ShopContext, model: str | None, prefix: str | None, lapse: LapseInput | None
 ) -> tuple[dict[str, Any], list[UserError]]:
     """Columns to change, and everything that is wrong; nothing is changed when something is."""
     changes: dict[str, Any] = {}
     refused: list[UserError] = []
     if model is not None:
         changes["primary_model"] = model
-        if model not in MODELS:
-            message = f"There is no lifecycle model {model[:60]!r}; there are: {', '.join(MODELS)}."
+        if model not in models_of(shop):
+            message = f"There is no lifecycle model {model[:60]!r}; there are: {', '.join(models_of(shop))}."
             refused.append(user_error("primaryModel", message, UserErrorCode.INVALID))
     if prefix is not None:
         changes["tag_prefix"] = prefix
@@ -133,13 +147,7 @@ def _settings(
             message = "A tag prefix has 2 to 32 characters, a to z, digits and hyphens, and ends in a hyphen."
             refused.append(user_error("tagPrefix", message, UserErrorCode.INVALID))
     if lapse is not None:
-        changes["lapse_ladder"] = ",".join(str(days) for days in lapse.rungs)
-        if not _is_ladder(lapse.rungs):
-            message = f"`rungs` are three rising numbers of days from 1 to {_LONGEST_LAPSE}."
-            refused.append(user_error("lapse", message, UserErrorCode.INVALID))
+        columns, wrong = lapse_changes(lapse)
+        changes |= columns
+        refused += [user_error("lapse", message, UserErrorCode.INVALID) for message in wrong]
     return changes, refused
-
-
-def _is_ladder(rungs: list[int]) -> bool:
-    rising = all(lower < higher for lower, higher in pairwise(rungs))
-    return len(rungs) == _RUNGS and rising and rungs[0] >= 1 and rungs[-1] <= _LONGEST_LAPSE

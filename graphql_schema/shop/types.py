@@ -10,10 +10,14 @@ import strawberry
 from graphql_schema.access import Access, Scope, needs
 from graphql_schema.context import Info, instant
 from graphql_schema.errors import UserError
+from graphql_schema.shop.lapse import Lapse, lapse_of
 from graphql_schema.stages.types import LifecycleModel, model_named, model_type
 from plugin.domain.ids import gid
 from plugin.ledger import readers
 from plugin.ledger.readers import PushRow, SyncRow
+from plugin.lifecycle.choice import computed_of
+from plugin.lifecycle.lapse_fits import read_fit
+from plugin.lifecycle.models import models_of
 from plugin.partners import PartnerTokenInfo, list_tokens
 from plugin.shops import ShopContext
 
@@ -29,6 +33,16 @@ class SyncPhase(StrEnum):
     ORDERS = "ORDERS"
     DONE = "DONE"
     FAILED = "FAILED"
+
+
+@strawberry.enum(
+    description="Whether optional stages are computed. AUTO: where half of the buyers took more than a week from "
+    "registering to their first order."
+)
+class OptionalStages(StrEnum):
+    AUTO = "AUTO"
+    ON = "ON"
+    OFF = "OFF"
 
 
 @strawberry.enum(description="Whether a push of tags is running.")
@@ -131,12 +145,25 @@ class Shop:
     currency_code: str = strawberry.field(description="The ISO 4217 code of the currency it keeps its books in.")
     timezone: str = strawberry.field(description="The IANA time zone its days are counted in.")
     tag_prefix: str = strawberry.field(description="What each tag of ours begins with.")
-    lapse_ladder: list[int] = strawberry.field(description="Days of silence of the three rungs of departing.")
     shop: strawberry.Private[ShopContext]
 
     @strawberry.field(description="The model that tags and offers follow.", directives=needs(Scope.READ_LIFECYCLE))
     def primary_model(self) -> LifecycleModel:
-        return model_type(model_named(self.shop.primary_model))
+        return model_type(model_named(self.shop, self.shop.primary_model))
+
+    @strawberry.field(
+        description="The models that are computed, the primary one among them.", directives=needs(Scope.READ_LIFECYCLE)
+    )
+    def computed_models(self) -> list[LifecycleModel]:
+        return [model_type(model) for model in computed_of(self.shop, models_of(self.shop))]
+
+    @strawberry.field(description="Whether the optional stages of the models are on.")
+    def optional_stages(self) -> OptionalStages:
+        return OptionalStages(self.shop.optional_stages)
+
+    @strawberry.field(description="After how long a silence its customers count as departing.")
+    async def lapse(self, info: Info) -> Lapse:
+        return lapse_of(self.shop, await read_fit(info.context.store.database, self.shop.id))
 
     @strawberry.field(description="How far the copy of its data is.")
     async def sync(self, info: Info) -> SyncStatus:
@@ -162,7 +189,6 @@ def shop_of(shop: ShopContext) -> Shop:
         currency_code=shop.currency,
         timezone=shop.timezone,
         tag_prefix=shop.tag_prefix,
-        lapse_ladder=list(shop.ladder),
         shop=shop,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,16 @@ from graphql_schema.context import Info, calendar_of, certain, instant
 from graphql_schema.pagination import Connection
 from plugin.domain.calendar import epoch_day
 from plugin.domain.instants import to_us
-from plugin.domain.lifecycles import MODELS, StageRule
 from plugin.domain.lifecycles import LifecycleModel as Model
+from plugin.domain.lifecycles import StageRule
 from plugin.domain.reasons import Reason as DomainReason
 from plugin.domain.reasons import text as reason_text
 from plugin.errors import BadRequestError
 from plugin.ledger import stage_readers
 from plugin.ledger.database import Row
-from plugin.ledger.stage_readers import PlacementRow, TransitionRow
+from plugin.ledger.stage_readers import PlacementRow, SupersededRow, TransitionRow
+from plugin.lifecycle.models import models_of, versions_of
+from plugin.shops import ShopContext
 
 _LIFECYCLE = [Access(scope=Scope.READ_LIFECYCLE)]
 _CUSTOMERS = [Access(scope=Scope.READ_CUSTOMERS)]
@@ -67,6 +70,13 @@ def stage_of(rule: StageRule) -> Stage:
     return Stage(key=rule.key, name=rule.name, query=rule.query, optional=rule.optional, position=rule.position)
 
 
+def stage_named(model: Model, key: str) -> Stage:
+    """What was told under another version of the model may name a stage that this one does not have."""
+    if key in model.keys:
+        return stage_of(model.stage(key))
+    return Stage(key=key, name=key, query="", optional=False, position=0)
+
+
 @strawberry.type(description="How many customers stand in a stage, or on one rung of it.", directives=_LIFECYCLE)
 class StageCount:
     stage: Stage = strawberry.field(description="The stage.")
@@ -82,6 +92,14 @@ class StageFlow:
     moves: int = strawberry.field(description="Moves, counting a customer as often as she moved.")
 
 
+@strawberry.type(description="A version of a lifecycle model that a merchant saved.", directives=_LIFECYCLE)
+class LifecycleModelVersion:
+    version: int = strawberry.field(description="Its number, from 1.")
+    name: str = strawberry.field(description="The model's name in it.")
+    note: str | None = strawberry.field(description="What the merchant noted about the change.")
+    created_at: datetime = strawberry.field(description="When it was saved.")
+
+
 @strawberry.type(
     description="An ordered list of stages, each with one rule; the first that holds names the customer's stage.",
     directives=_LIFECYCLE,
@@ -90,7 +108,19 @@ class LifecycleModel:
     key: str = strawberry.field(description="Its stable name, such as `buyer-activity`.")
     name: str = strawberry.field(description="Its name for people.")
     source: str | None = strawberry.field(description="The text that the stages are taken from.")
+    version: int = strawberry.field(description="The version in force; 0 is as shipped.")
     model: strawberry.Private[Model]
+
+    @strawberry.field(
+        description="The versions that were saved, the newest first; 0, as shipped, is not among them.",
+        directives=[costs(points=1)],
+    )
+    async def versions(self, info: Info) -> list[LifecycleModelVersion]:
+        rows = await versions_of(info.context.store, info.context.shop.id, self.key)
+        return [
+            LifecycleModelVersion(version=version, name=name, note=note, created_at=certain(at))
+            for version, name, note, at in rows
+        ]
 
     @strawberry.field(description="The stages in the order of the journey.")
     def stages(self) -> list[Stage]:
@@ -130,19 +160,22 @@ def _counts(model: Model, rows: list[Row]) -> list[StageCount]:
 
 def _flow(model: Model, row: Row) -> StageFlow:
     left, entered, customers, moves = row
-    before = stage_of(model.stage(left)) if left is not None else None
-    return StageFlow(from_=before, to=stage_of(model.stage(entered)), customers=customers, moves=moves)
+    before = stage_named(model, left) if left is not None else None
+    return StageFlow(from_=before, to=stage_named(model, entered), customers=customers, moves=moves)
 
 
 def model_type(model: Model) -> LifecycleModel:
-    return LifecycleModel(key=model.key, name=model.name, source=model.source, model=model)
+    return LifecycleModel(
+        key=model.key, name=model.name, source=model.source or None, version=model.version, model=model
+    )
 
 
-def model_named(key: str) -> Model:
+def model_named(shop: ShopContext, key: str) -> Model:
     """Raises BadRequestError that names the models there are."""
-    model = MODELS.get(key)
+    models = models_of(shop)
+    model = models.get(key)
     if model is None:
-        raise BadRequestError(f"There is no lifecycle model {key[:60]!r}; there are: {', '.join(MODELS)}.")
+        raise BadRequestError(f"There is no lifecycle model {key[:60]!r}; there are: {', '.join(models)}.")
     return model
 
 
@@ -161,12 +194,22 @@ class StagePlacement:
     def because(self) -> list[Reason]:
         return reasons_of(self.because_json)
 
+    @strawberry.field(
+        description="Whether a lapse put her there: a buyer who has been silent for `lapse_days` or more, not somebody "
+        "who never bought."
+    )
+    def lapsed(self) -> bool:
+        return any(
+            reason.measure == "days_since_last_order" and reason.operator == ">=" and "(lapse_days" in reason.threshold
+            for reason in reasons_of(self.because_json)
+        )
 
-def placement_of(row: PlacementRow) -> StagePlacement:
-    model = model_named(row.model)
+
+def placement_of(shop: ShopContext, row: PlacementRow) -> StagePlacement:
+    model = model_named(shop, row.model)
     return StagePlacement(
         model=model_type(model),
-        stage=stage_of(model.stage(row.stage)),
+        stage=stage_named(model, row.stage),
         rung=row.rung,
         since=certain(row.since_at),
         valid_until=instant(row.valid_until),
@@ -180,6 +223,7 @@ class StageTransition:
     to: Stage = strawberry.field(description="The stage entered.")
     rung: int | None = strawberry.field(description="The rung entered, where the stage has rungs.")
     at: datetime = strawberry.field(description="When it became true, which may be before it was noticed.")
+    model_version: int = strawberry.field(description="The version of the model that says so; 0 is as shipped.")
     because_json: strawberry.Private[str]
 
     @strawberry.field(description="The comparisons that decided it.")
@@ -189,10 +233,53 @@ class StageTransition:
 
 def transition_of(model: Model, row: TransitionRow) -> StageTransition:
     return StageTransition(
-        from_=stage_of(model.stage(row.from_stage)) if row.from_stage is not None else None,
-        to=stage_of(model.stage(row.to_stage)),
+        from_=stage_named(model, row.from_stage) if row.from_stage is not None else None,
+        to=stage_named(model, row.to_stage),
         rung=row.to_rung,
         at=certain(row.at),
+        model_version=row.model_version,
+        because_json=row.because,
+    )
+
+
+@strawberry.enum(description="Why the stage history says something else now.")
+class SupersededReason(StrEnum):
+    CORRECTED = "corrected"
+    MODEL = "model"
+    MERGED = "merged"
+
+
+@strawberry.type(
+    description="What the stage history said once: facts came late or changed (CORRECTED), the model did (MODEL), or "
+    "it was said of a customer who was merged into this one (MERGED).",
+    directives=_CUSTOMERS,
+)
+class SupersededTransition:
+    from_: Stage | None = strawberry.field(name="from", description="The stage left; null for the first placement.")
+    to: Stage | None = strawberry.field(description="The stage entered; null for none.")
+    rung: int | None = strawberry.field(description="The rung entered, where the stage has rungs.")
+    at: datetime = strawberry.field(description="When it was said to have become true.")
+    model_version: int = strawberry.field(description="The version of the model that said so; 0 is as shipped.")
+    recorded_at: datetime = strawberry.field(description="From when on it was said.")
+    superseded_at: datetime = strawberry.field(description="Until when.")
+    reason: SupersededReason = strawberry.field(description="Why it is said no more.")
+    because_json: strawberry.Private[str]
+
+    @strawberry.field(description="The comparisons that had decided it.")
+    def because(self) -> list[Reason]:
+        return reasons_of(self.because_json)
+
+
+def superseded_of(model: Model, row: SupersededRow) -> SupersededTransition:
+    return SupersededTransition(
+        from_=stage_named(model, row.from_stage) if row.from_stage is not None else None,
+        to=stage_named(model, row.to_stage) if row.to_stage is not None else None,
+        rung=row.to_rung,
+        at=certain(row.at),
+        model_version=row.model_version,
+        recorded_at=certain(row.recorded_at),
+        superseded_at=certain(row.superseded_at),
+        reason=SupersededReason(row.reason),
         because_json=row.because,
     )
 

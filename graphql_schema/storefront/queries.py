@@ -11,6 +11,7 @@ from graphql_schema.offers.mutations import answer
 from graphql_schema.offers.queries import MOST_RECOMMENDATIONS, products_asked
 from graphql_schema.offers.types import check_first
 from graphql_schema.pagination import given
+from graphql_schema.stages.types import stage_named
 from graphql_schema.storefront.types import (
     MOST_OFFERS,
     StorefrontOffer,
@@ -19,9 +20,9 @@ from graphql_schema.storefront.types import (
     shown_offer,
     shown_recommendation,
 )
-from plugin.domain.lifecycles import MODELS
 from plugin.domain.offers import OfferPlacement, OfferResponse
 from plugin.errors import BadRequestError, NotFoundError
+from plugin.lifecycle.models import models_of
 from plugin.lifecycle.offers import recommend
 
 _PUBLIC = [Access(scope=Scope.ANY)]
@@ -38,7 +39,9 @@ class Viewer:
         context = info.context
         for row in await context.loaders.placements.load((self.customer_id, None)):
             if row.model == context.shop.primary_model:
-                return StorefrontStage(key=row.stage, name=MODELS[row.model].stage(row.stage).name)
+                return StorefrontStage(
+                    key=row.stage, name=stage_named(models_of(context.shop)[row.model], row.stage).name
+                )
         return None
 
     @strawberry.field(description="What there is for her now, best first.")

@@ -20,6 +20,7 @@ from plugin.domain.rules import parse
 from plugin.domain.rules.batch import Batch
 from plugin.domain.rules.evaluate import evaluate
 from plugin.domain.rules.syntax import Rule
+from plugin.domain.shipped_models import SHIPPED, ModelText, StageText
 
 UNPLACED: Final = -1
 
@@ -42,6 +43,7 @@ class StageRule:
     rule: Rule
     position: int
     optional: bool = False
+    query_without: str | None = None  # the rule while the model's optional stages are off
     rungs: tuple[RungRule, ...] = ()
 
     def rule_of(self, rung: int | None) -> Rule:
@@ -51,12 +53,14 @@ class StageRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifecycleModel:
-    """`source` names the text that the stages are taken from."""
+    """`source` names the text that the stages are taken from; nothing for a model of the merchant's own. `version` is 0
+    as shipped, and counts up with every change that the merchant saves."""
 
     key: str
     name: str
     source: str
     stages: tuple[StageRule, ...]
+    version: int = 0
 
     def __iter__(self) -> Iterator[Rule]:
         """Every rule of the model."""
@@ -105,52 +109,31 @@ def _climb(rungs: tuple[RungRule, ...], batch: Batch, here: Bools) -> tuple[Ints
     return rung, until
 
 
-def _stage(key: str, name: str, *, meaning: str, query: str, rungs: tuple[str, ...] = ()) -> StageRule:
-    steps = tuple(RungRule(rung, parse(rung).rule) for rung in rungs)
-    return StageRule(key=key, name=name, meaning=meaning, query=query, rule=parse(query).rule, position=0, rungs=steps)
-
-
-def _journey(*stages: StageRule) -> tuple[StageRule, ...]:
+def _built(text: ModelText) -> LifecycleModel:
     """Positions count from 1 in the order of the journey."""
-    return tuple(replace(stage, position=position) for position, stage in enumerate(stages, 1))
+    stages = tuple(_stage(stage, position) for position, stage in enumerate(text.stages, 1))
+    return LifecycleModel(key=text.key, name=text.name, source=text.source, stages=stages)
 
 
-BUYER_ACTIVITY: Final = LifecycleModel(
-    key="buyer-activity",
-    name="Buyer activity",
-    source="002_100c901b39bcaa0f.txt",
-    stages=_journey(
-        _stage(
-            "visitor", "Visitor",
-            meaning="Known to the shop, but has no order that counts.",
-            query="number_of_orders = 0",
-        ),
-        _stage(
-            "new_buyer", "New buyer",
-            meaning="Bought on exactly one day, and has been silent for less than lapse_days.",
-            query="purchase_days = 1 AND days_since_last_order < lapse_days",
-        ),
-        _stage(
-            "active", "Active",
-            meaning="Bought on two days or more, has been silent for less than lapse_days, and did not just come back.",
-            query="purchase_days >= 2 AND days_since_last_order < lapse_days AND NOT days_since_return < 30",
-        ),
-        _stage(
-            "departing", "Departing",
-            meaning="Silent for lapse_days or more: should have bought by now. The rung says how long the silence is.",
-            query="days_since_last_order >= lapse_days",
-            rungs=(
-                "days_since_last_order >= lapse_days",
-                "days_since_last_order >= lapse_days_rung_2",
-                "days_since_last_order >= lapse_days_rung_3",
-            ),
-        ),
-        _stage(
-            "returned", "Returned",
-            meaning="Was departing, then ordered: for 30 days from that order, the month of greatest attention.",
-            query="days_since_return < 30 AND days_since_last_order < lapse_days",
-        ),
-    ),
-)  # fmt: skip
+def _stage(text: StageText, position: int) -> StageRule:
+    return StageRule(
+        key=text.key, name=text.name, meaning=text.meaning, query=text.query, rule=parse(text.query).rule,
+        position=position, optional=text.optional, query_without=text.query_without,
+        rungs=tuple(RungRule(rung, parse(rung).rule) for rung in text.rungs),
+    )  # fmt: skip
 
-MODELS: Final[Mapping[str, LifecycleModel]] = MappingProxyType({BUYER_ACTIVITY.key: BUYER_ACTIVITY})
+
+def without_optional(model: LifecycleModel) -> LifecycleModel:
+    """The model with its optional stages off; as it is, where no stage says what it covers then. Positions stay."""
+    if all(stage.query_without is None for stage in model.stages):
+        return model
+    return replace(model, stages=tuple(_alone(stage) for stage in model.stages if not stage.optional))
+
+
+def _alone(stage: StageRule) -> StageRule:
+    query = stage.query_without
+    return stage if query is None else replace(stage, query=query, rule=parse(query).rule)
+
+
+MODELS: Final[Mapping[str, LifecycleModel]] = MappingProxyType({text.key: _built(text) for text in SHIPPED})
+BUYER_ACTIVITY: Final = MODELS["buyer-activity"]

@@ -23,6 +23,8 @@ from plugin.domain.money import SCALE
 from plugin.domain.ragged import first_after, offsets_of, ranges
 
 _EXACT: Final = 2**53  # integers up to here are exact in a double, and so their quotient is correctly rounded
+_BONDING: Final = 3  # purchase days, and
+_SETTLED: Final = 7  # days since the latest: where `awareness-bonding` begins to speak of bonding
 _GAPS_AT_ONCE: Final = 4_000_000  # bounds the memory of a median over every pair's own gaps
 
 
@@ -67,6 +69,14 @@ def measure(
     """The columns of `MEASURES` (those `wanted`, or all) for pairs of a customer's index and an instant."""
     history = _History(orders, customer, at, calendar, lapse)
     return {name: MEASURES[name](history) for name in MEASURES if wanted is None or name in wanted}
+
+
+def gaps_at(orders: Orders, at: int, *, calendar: ShopCalendar) -> tuple[Ints, Ints, Ints]:
+    """Every gap between two purchase days as of `at`: whose, the day that ended it, and its length in days."""
+    everyone = np.arange(len(orders.offsets) - 1, dtype=np.int64)
+    history = _History(orders, everyone, np.full(len(everyone), at, dtype=np.int64), calendar, DEFAULT_LADDER)
+    index, owner = ranges(history.first_day_position + 1, history.gap_count)
+    return owner, history.purchase_day[index], history.gaps[index]
 
 
 class _History:
@@ -152,17 +162,29 @@ class _History:
         return self.lapse(self.gap_count, np.where(self.none, 0, span))
 
     @cached_property
-    def return_position(self) -> Ints:
-        """Per pair: the latest purchase day that ended a silence of `lapse_days` as they stood before it, or -1."""
+    def lapse_before(self) -> Ints:
+        """Per purchase day: `lapse_days` as they stood just before it."""
         numbers = np.arange(len(self.opens_day), dtype=np.int64)
         first = numbers - self.days_into_timeline
         before = np.maximum(numbers - 1, first)
         gaps_before = np.maximum(self.days_into_timeline - 1, 0)
-        lapse_days = self.lapse(gaps_before, self.purchase_day[before] - self.purchase_day[first])[0]
-        ended = (self.days_into_timeline > 0) & (self.gaps >= lapse_days)
+        return self.lapse(gaps_before, self.purchase_day[before] - self.purchase_day[first])[0]
+
+    @cached_property
+    def return_position(self) -> Ints:
+        """Per pair: the latest purchase day that ended a silence of `lapse_days` as they stood before it, or -1."""
+        numbers = np.arange(len(self.opens_day), dtype=np.int64)
+        ended = (self.days_into_timeline > 0) & (self.gaps >= self.lapse_before)
         latest = np.maximum.accumulate(np.where(ended, numbers, -1))
         position = _take(latest, self.day_position)
         return np.where(self.none | (position <= self.first_day_position), -1, position)
+
+    @cached_property
+    def lap_position(self) -> Ints:
+        """Per purchase day: how many days so far found the customer bonding, and so began a new lap:
+        three purchase days or more behind her, the latest neither just made nor lapsed."""
+        bonding = (self.days_into_timeline >= _BONDING) & (self.gaps >= _SETTLED) & (self.gaps < self.lapse_before)
+        return np.cumsum(bonding, dtype=np.int64)
 
     # --- refunds ---
 
@@ -284,6 +306,16 @@ def _return(history: _History, per_day: Ints) -> Column:
     return _nullable(_take(per_day, history.return_position), history.return_position < 0)
 
 
+def _unbroken(history: _History) -> Column:
+    since = np.where(history.return_position < 0, history.first_day_position, history.return_position)
+    return known(np.where(history.none, 0, history.day_position - since + 1))
+
+
+def _laps(history: _History) -> Column:
+    begun = _take(history.lap_position, history.day_position) - _take(history.lap_position, history.first_day_position)
+    return known(np.where(history.none, 0, begun + 1))
+
+
 def _refund_rate(history: _History) -> Column:
     return _quotient(np.minimum(history.refunded, history.paid), history.paid, history.paid <= 0)
 
@@ -303,6 +335,8 @@ MEASURES: Final[dict[str, Callable[[_History], Column]]] = {
     "last_gap": lambda h: _nullable(_take(h.gaps, h.day_position), h.gap_count == 0),
     "return_order_at": lambda h: _return(h, h.processed[h.opens_day]),
     "return_order_day": lambda h: _return(h, h.purchase_day),
+    "unbroken_days": _unbroken,
+    "laps": _laps,
     "lapse_1": lambda h: _nullable(h.rungs[0], h.none),
     "lapse_2": lambda h: _nullable(h.rungs[1], h.none),
     "lapse_3": lambda h: _nullable(h.rungs[2], h.none),

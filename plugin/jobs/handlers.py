@@ -16,6 +16,7 @@ from plugin.jobs.queue import Handler, Jobs
 from plugin.ledger.inbox import waiting_shops
 from plugin.ledger.store import Store
 from plugin.ledger.tables import Shop
+from plugin.lifecycle.fact_sheet import refresh_fact_sheet
 from plugin.lifecycle.offers import fit_offers
 from plugin.lifecycle.publish import push_tags
 from plugin.lifecycle.recompute import recompute_customers, recompute_shop
@@ -52,6 +53,7 @@ class Handlers:
             "recompute": self.recompute,
             "push": self.push,
             "sweep": self.sweep,
+            "facts": self.facts,
         }
 
     async def sync(self, shop_id: int) -> dict[str, Any]:
@@ -75,7 +77,13 @@ class Handlers:
         shop = await shop_by_id(shop_id)
         report = await recompute_shop(self._store, shop, as_of=self._now())
         await fit_offers(self._store, shop, now=self._now())
+        await refresh_fact_sheet(self._store, shop, now=self._now())
         return {"customers": report.customers, "transitions": report.transitions, "then": ["push"]}
+
+    async def facts(self, shop_id: int) -> dict[str, Any]:
+        """The fact sheet alone, for a shop that has none yet."""
+        sheet = await refresh_fact_sheet(self._store, await shop_by_id(shop_id), now=self._now())
+        return {"lines": len(sheet.lines)}
 
     async def inbox(self, shop_id: int) -> dict[str, Any]:
         """Apply what has arrived until nothing is left, then place the customers it touched."""

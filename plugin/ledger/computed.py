@@ -3,7 +3,7 @@ written and doing it again writes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -14,7 +14,8 @@ _AT_ONCE: Final = 50  # deletions in one statement
 
 PROFILE_COLUMNS: Final = (
     "orders", "net_spend", "paid", "refunded", "purchase_days", "first_order_at", "first_order_day", "last_order_at",
-    "last_order_day", "return_order_at", "return_order_day", "first_order_items", "gap_median", "last_gap", "lapse_1",
+    "last_order_day", "return_order_at", "return_order_day", "first_order_items", "gap_median", "last_gap",
+    "unbroken_days", "laps", "lapse_1",
     "lapse_2", "lapse_3", "average_order_value", "refund_rate", "discount_share", "rfm_recency", "rfm_frequency",
     "rfm_monetary", "rfm_group", "abandoned_checkout_at", "abandoned_checkout_day", "company_id", "created_by_app_id",
     "account_status", "added_at", "added_day", "cities", "countries", "regions", "email_domain", "language", "tags",
@@ -25,13 +26,15 @@ PROFILE_COLUMNS: Final = (
 @dataclass(frozen=True, slots=True)
 class Computed:
     """A computed table without its `shop_id`: rows are key, then values. `noted` tells when we wrote a row; two rows
-    that differ in nothing else are the same."""
+    that differ in nothing else are the same. With `superseded` the last of the values is a version: two rows that
+    differ in it alone say the same, and nothing is kept of the older one."""
 
     table: str
     customer: str  # the key column that `Pick` is about
     key: tuple[str, ...]
     values: tuple[str, ...]
     noted: tuple[str, ...] = ()
+    superseded: str | None = None  # the table that keeps rows which are replaced or go
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -52,7 +55,8 @@ PLACEMENTS: Final = Computed(
 )  # fmt: skip
 TRANSITIONS: Final = Computed(
     "stage_transitions", "customer_id", ("model", "customer_id", "at"),
-    ("from_stage", "from_rung", "to_stage", "to_rung", "because"), ("recorded_at",),
+    ("from_stage", "from_rung", "to_stage", "to_rung", "because", "model_version"), ("recorded_at",),
+    "stage_transitions_superseded",
 )  # fmt: skip
 MEMBERS: Final = Computed("segment_members", "customer_id", ("segment_id", "customer_id"), (), ("joined_at",))
 
@@ -77,19 +81,39 @@ async def reconcile(
 ) -> int:
     """Make the rows of the picked customers `rows`; how many were written or deleted. With `only`, rows whose key
     begins with something else are none of our business."""
-    sql = f"SELECT {', '.join(of.compared)} FROM {of.table} WHERE shop_id = $1 AND {pick.condition(of.customer)}"
-    width = len(of.key)
+    width, told = len(of.key), len(of.compared)
+    columns = of.compared if of.superseded is None else of.compared + of.noted
+    sql = f"SELECT {', '.join(columns)} FROM {of.table} WHERE shop_id = $1 AND {pick.condition(of.customer)}"
     there = {
         row[:width]: row for row in await writer.fetch(sql, shop_id, *pick.params) if only is None or row[0] in only
     }
     wanted = {row[:width]: row for row in rows}
-    changed = [row for key, row in wanted.items() if there.get(key) != row]
+    changed = [row for key, row in wanted.items() if key not in there or there[key][:told] != row]
     gone = [key for key in there if key not in wanted]
+    if of.superseded is not None:
+        versions = {row[0]: row[told - 1] for row in rows}
+        replaced = [there[row[:width]] for row in changed if _says_else(there.get(row[:width]), row)]
+        await _supersede(writer, of, shop_id, [*replaced, *(there[key] for key in gone)], versions=versions, at=at)
     noted = (at,) * len(of.noted)
     await writer.upsert(of.upsert, [(shop_id, *row, *noted) for row in changed])
     for start in range(0, len(gone), _AT_ONCE):
         await _delete(writer, of, shop_id, gone[start : start + _AT_ONCE])
     return len(changed) + len(gone)
+
+
+def _says_else(old: Row | None, new: Row) -> bool:
+    return old is not None and old[: len(new) - 1] != new[:-1]
+
+
+async def _supersede(
+    writer: Writer, of: Computed, shop_id: int, rows: Sequence[Row], *, versions: Mapping[str, int], at: int
+) -> None:
+    """Keep what was told. `versions` are the models' present ones, by key; a model without rows is computed no more."""
+    columns = ("shop_id", *of.compared, *of.noted, "superseded_at", "reason")
+    how = Upsert(table=str(of.superseded), columns=columns, key=("shop_id", *of.key, *of.noted, "reason"))
+    version = len(of.compared) - 1
+    reasons = ("corrected" if versions.get(row[0], row[version]) == row[version] else "model" for row in rows)
+    await writer.upsert(how, [(shop_id, *row, at, why) for row, why in zip(rows, reasons, strict=True)])
 
 
 async def _delete(writer: Writer, of: Computed, shop_id: int, keys: Sequence[Row]) -> None:

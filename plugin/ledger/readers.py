@@ -137,6 +137,15 @@ async def customers_by_id(database: Database, shop_id: int, ids: Sequence[int]) 
     return {row[0]: _customer(row) for row in rows}
 
 
+async def rfm_taken_at(database: Database, shop_ids: Sequence[int]) -> dict[int, int]:
+    """When the edges between a shop's fifths were taken; nothing of a shop that was never computed."""
+    found = {}
+    for shop_id in shop_ids:
+        for row in await database.fetch("SELECT taken_at FROM rfm_populations WHERE shop_id = $1", shop_id):
+            found[shop_id] = row[0]
+    return found
+
+
 async def living_id(database: Database, shop_id: int, customer_id: int) -> int:
     """The customer that `customer_id` was merged into, at the end of the chain; itself when it was not."""
     seen = {customer_id}

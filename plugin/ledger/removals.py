@@ -16,7 +16,9 @@ _OF_CUSTOMER: Final = (
     ("profiles", "customer_id"),
     ("placements", "customer_id"),
     ("stage_transitions", "customer_id"),
+    ("stage_transitions_superseded", "customer_id"),
     ("segment_members", "customer_id"),
+    ("segment_events", "customer_id"),
     ("offer_responses", "customer_id"),
     ("tag_records", "customer_id"),
     ("push_states", "customer_id"),
@@ -68,8 +70,9 @@ async def delete_customer(session: Session, shop_id: int, customer_id: int, *, a
     await _forget(session, shop_id, customer_id)
 
 
-async def merge_customers(session: Session, shop_id: int, *, kept: int, folded: int) -> set[int]:
-    """Everything of `folded` moves to the living customer behind `kept`; an alias stays. The customers concerned."""
+async def merge_customers(session: Session, shop_id: int, *, kept: int, folded: int, at: int) -> set[int]:
+    """Everything of `folded` moves to the living customer behind `kept`; an alias stays. What was told of `folded` is
+    from `at` on what was told once. The customers concerned."""
     end = await living(session, shop_id, kept)
     if folded == end or await living(session, shop_id, folded) != folded:
         return set()
@@ -96,8 +99,24 @@ async def merge_customers(session: Session, shop_id: int, *, kept: int, folded: 
         ),
     ):
         await session.execute(sql, shop_id, folded, end)
+    await _keep_history(session, shop_id, folded, end, at)
     await _forget(session, shop_id, folded)
     return {folded, end}
+
+
+async def _keep_history(session: Session, shop_id: int, folded: int, end: int, at: int) -> None:
+    told = "model, at, from_stage, from_rung, to_stage, to_rung, because, model_version, recorded_at"
+    into = f"INSERT INTO stage_transitions_superseded (shop_id, customer_id, {told}, superseded_at, reason)"
+    await session.execute(
+        f"{into} SELECT shop_id, CAST($3 AS BIGINT), {told}, CAST($4 AS BIGINT), 'merged' FROM stage_transitions"
+        " WHERE shop_id = $1 AND customer_id = $2 ON CONFLICT DO NOTHING",
+        shop_id, folded, end, at,
+    )  # fmt: skip
+    await session.execute(
+        f"{into} SELECT shop_id, CAST($3 AS BIGINT), {told}, superseded_at, reason FROM stage_transitions_superseded"
+        " WHERE shop_id = $1 AND customer_id = $2 ON CONFLICT DO NOTHING",
+        shop_id, folded, end,
+    )  # fmt: skip
 
 
 async def delete_order(session: Session, shop_id: int, order_id: int, *, at: int) -> set[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from plugin.ledger.database import Database, Row
 from plugin.ledger.paging import Binder, PageRequest, keyset, pages_of
@@ -44,7 +45,7 @@ async def placements_at(database: Database, shop_id: int, ids: Sequence[int], at
         "n.shop_id = t.shop_id AND n.model = t.model AND n.customer_id = t.customer_id AND n.at > t.at), t.because "
         f"FROM stage_transitions t WHERE t.shop_id = $1 AND {listed} AND t.at = (SELECT max(m.at) FROM "
         "stage_transitions m WHERE m.shop_id = t.shop_id AND m.model = t.model AND m.customer_id = t.customer_id "
-        "AND m.at <= $2) ORDER BY t.customer_id, t.model",
+        "AND m.at <= $2) AND t.to_stage IS NOT NULL ORDER BY t.customer_id, t.model",
         *bind.values,
     )
     return _grouped(rows)
@@ -65,16 +66,52 @@ class TransitionRow:
     to_stage: str
     to_rung: int | None
     because: str
+    model_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SupersededRow:
+    """`to_stage` None: in no stage. `reason`: corrected, model or merged."""
+
+    customer_id: int
+    at: int
+    from_stage: str | None
+    to_stage: str | None
+    to_rung: int | None
+    because: str
+    model_version: int
+    recorded_at: int
+    superseded_at: int
+    reason: str
+
+
+async def superseded(
+    database: Database, shop_id: int, ids: Sequence[int], model: str, first: int
+) -> dict[int, list[SupersededRow]]:
+    """What each customer's history of one model said and says no more, the latest to go first."""
+
+    def one(bind: Binder, customer_id: int) -> str:
+        where = f"shop_id = {bind(shop_id)} AND model = {bind(model)} AND customer_id = {bind(customer_id)}"
+        columns = "customer_id, at, from_stage, to_stage, to_rung, because, model_version, recorded_at, superseded_at"
+        return (
+            f"SELECT {columns}, reason FROM stage_transitions_superseded WHERE {where}"
+            f" ORDER BY superseded_at DESC, at DESC, recorded_at DESC LIMIT {bind(first)}"
+        )
+
+    return {
+        parent: [SupersededRow(*row) for row in rows] for parent, rows in (await pages_of(database, ids, one)).items()
+    }
 
 
 async def transitions_page(
     database: Database, shop_id: int, ids: Sequence[int], model: str, page: PageRequest
 ) -> dict[int, list[TransitionRow]]:
     """The same page of each customer's history of one model, newest first."""
-    select = "SELECT customer_id, at, from_stage, to_stage, to_rung, because FROM stage_transitions"
+    select = "SELECT customer_id, at, from_stage, to_stage, to_rung, because, model_version FROM stage_transitions"
 
     def one(bind: Binder, customer_id: int) -> str:
         where = f"shop_id = {bind(shop_id)} AND model = {bind(model)} AND customer_id = {bind(customer_id)}"
+        where += " AND to_stage IS NOT NULL"
         condition, order = keyset(bind, ("at",), page, descending=True)
         return f"{select} WHERE {where}{condition} ORDER BY {order} LIMIT {bind(page.fetch)}"
 
@@ -97,6 +134,7 @@ async def stage_counts_at(database: Database, shop_id: int, model: str, at: int)
         "SELECT t.to_stage, t.to_rung, count(*) FROM stage_transitions t JOIN (SELECT customer_id, max(at) AS at "
         "FROM stage_transitions WHERE shop_id = $1 AND model = $2 AND at <= $3 GROUP BY customer_id) l "
         "ON l.customer_id = t.customer_id AND l.at = t.at WHERE t.shop_id = $1 AND t.model = $2 "
+        "AND t.to_stage IS NOT NULL "
         "GROUP BY t.to_stage, t.to_rung",
         shop_id, model, at,
     )  # fmt: skip
@@ -106,7 +144,32 @@ async def stage_flows(database: Database, shop_id: int, model: str, since: int, 
     """(from stage or None, to stage, customers, moves) of the moves in [since, until)."""
     return await database.fetch(
         "SELECT from_stage, to_stage, count(DISTINCT customer_id), count(*) FROM stage_transitions "
-        "WHERE shop_id = $1 AND model = $2 AND at >= $3 AND at < $4 GROUP BY from_stage, to_stage "
+        "WHERE shop_id = $1 AND model = $2 AND at >= $3 AND at < $4 AND to_stage IS NOT NULL "
+        "GROUP BY from_stage, to_stage "
         "ORDER BY from_stage, to_stage",
         shop_id, model, since, until,
     )  # fmt: skip
+
+
+async def crosswalk(database: Database, shop_id: int, a: str, b: str, at: int | None) -> list[Row]:
+    """(stage in model `a`, stage in model `b`, customers in both) of now, or at an instant."""
+    if at is None:
+        return await database.fetch(
+            "SELECT x.stage, y.stage, count(*) FROM placements x JOIN placements y ON y.shop_id = x.shop_id "
+            "AND y.customer_id = x.customer_id AND y.model = $3 WHERE x.shop_id = $1 AND x.model = $2 "
+            "GROUP BY x.stage, y.stage",
+            shop_id, a, b,
+        )  # fmt: skip
+    return await database.fetch(
+        f"SELECT x.to_stage, y.to_stage, count(*) FROM ({_LATEST.format(model='$2')}) x "
+        f"JOIN ({_LATEST.format(model='$3')}) y ON y.customer_id = x.customer_id "
+        "WHERE x.to_stage IS NOT NULL AND y.to_stage IS NOT NULL GROUP BY x.to_stage, y.to_stage",
+        shop_id, a, b, at,
+    )  # fmt: skip
+
+
+_LATEST: Final = (
+    "SELECT t.customer_id, t.to_stage FROM stage_transitions t JOIN (SELECT customer_id, max(at) AS at "
+    "FROM stage_transitions WHERE shop_id = $1 AND model = {model} AND at <= $4 GROUP BY customer_id) l "
+    "ON l.customer_id = t.customer_id AND l.at = t.at WHERE t.shop_id = $1 AND t.model = {model}"
+)

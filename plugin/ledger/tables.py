@@ -52,6 +52,11 @@ class Shop(Model):
     primary_model = column.name()
     tag_prefix = column.name(length=32)
     lapse_ladder = column.name(length=64)  # "90,180,360"
+    lapse_mode = column.name(null=True, length=16)  # FIXED, ADAPTIVE or AUTO; NULL until the merchant chooses: AUTO
+    lapse_quantiles = column.name(null=True, length=96)  # "0.8,0.9,0.95"; NULL until the merchant chooses
+    computed_models = column.text(null=True)  # keys of lifecycle models, "a,b"; NULL for all
+    optional_stages = column.name(null=True, length=8)
+    own_models = column.text(null=True)  # JSON of the merchant's lifecycle models in force
 
     class Meta:
         table = "shops"
@@ -110,6 +115,8 @@ class Profile(ShopRow):
     first_order_items = column.integer(null=True)
     gap_median = column.real()
     last_gap = column.integer(null=True)
+    unbroken_days = column.integer()
+    laps = column.integer()
     lapse_1 = column.integer(null=True)
     lapse_2 = column.integer(null=True)
     lapse_3 = column.integer(null=True)
@@ -158,9 +165,43 @@ class RfmPopulation(ShopRow):
     last_order_day = column.text()
     orders = column.text()
     net_spend = column.text()
+    days_to_conversion = column.real()  # median, from registering to the first order; NULL without buyers
 
     class Meta:
         table = "rfm_populations"
+        key = ("shop_id",)
+
+
+class LapseFit(ShopRow):
+    """The shop's buying rhythm as of the last full recompute, and what it was taken from. `shape` to `log_likelihood`
+    are NULL where there was too little to fit. `observed`: for 0, 1, 2 … days, ten-thousandths of gaps that were
+    longer ("9876,9711,…"), each customer counting once."""
+
+    shop_id = column.key()
+    fitted_at = column.instant()
+    shape = column.real()
+    rate = column.real()
+    log_likelihood = column.real()
+    gaps = column.integer()
+    customers = column.integer()
+    first_day = column.day()
+    last_day = column.day()
+    observed = column.text()
+
+    class Meta:
+        table = "lapse_fits"
+        key = ("shop_id",)
+
+
+class FactSheet(ShopRow):
+    """The latest fact sheet (lifecycle.md, section 6), as JSON of `plugin.domain.fact_sheet.FactSheet`."""
+
+    shop_id = column.key()
+    computed_at = column.instant()
+    sheet = column.text()
+
+    class Meta:
+        table = "fact_sheets"
         key = ("shop_id",)
 
 
@@ -183,23 +224,64 @@ class Placement(ShopRow):
         indexes: ClassVar = [("shop_id", "model", "stage", "customer_id")]
 
 
+class LifecycleModel(ShopRow):
+    """A version of a lifecycle model that the merchant edited or made; it is never changed. `stages` is JSON
+    (`plugin/lifecycle/models.py`). Which version is in force stands in `shops.own_models`."""
+
+    model = column.name(length=64)
+    version = column.key()
+    name = column.name()
+    stages = column.text()
+    note = column.text(null=True)
+    created_at = column.instant()
+
+    class Meta:
+        table = "lifecycle_models"
+        key = ("shop_id", "model", "version")
+
+
 class StageTransition(ShopRow):
-    """A change of stage or rung, at the instant it became true. `from_stage` NULL is the first placement."""
+    """A change of stage or rung, at the instant it became true. `from_stage` NULL: the first placement, or after a time
+    in no stage. `to_stage` NULL: no rule of the model holds any more."""
 
     model = column.name(length=64)
     customer_id = column.platform_id()
     at = column.key()
     from_stage = column.name(null=True, length=64)
     from_rung = column.integer(null=True)
-    to_stage = column.name(length=64)
+    to_stage = column.name(null=True, length=64)
     to_rung = column.integer(null=True)
     because = column.text()
+    model_version = column.integer()
     recorded_at = column.instant()
 
     class Meta:
         table = "stage_transitions"
         key = ("shop_id", "customer_id", "model", "at")
         indexes: ClassVar = [("shop_id", "model", "at")]
+
+
+class SupersededTransition(ShopRow):
+    """What the stage history said from `recorded_at` until `superseded_at`, and says no more. `reason`: corrected (a
+    fact came late, changed or went, or the lapse changed), model (another version of the model) or merged (it was
+    said of a customer who was folded into this one)."""
+
+    model = column.name(length=64)
+    customer_id = column.platform_id()
+    at = column.key()
+    from_stage = column.name(null=True, length=64)
+    from_rung = column.integer(null=True)
+    to_stage = column.name(null=True, length=64)
+    to_rung = column.integer(null=True)
+    because = column.text()
+    model_version = column.integer()
+    recorded_at = column.instant()
+    superseded_at = column.instant()
+    reason = column.name(length=16)
+
+    class Meta:
+        table = "stage_transitions_superseded"
+        key = ("shop_id", "customer_id", "model", "at", "recorded_at", "reason")
 
 
 class Segment(ShopRow):
@@ -226,6 +308,21 @@ class SegmentMember(ShopRow):
     class Meta:
         table = "segment_members"
         key = ("shop_id", "segment_id", "customer_id")
+        indexes: ClassVar = [("shop_id", "customer_id")]
+
+
+class SegmentEvent(ShopRow):
+    """Somebody joined (`change` 1) or left (-1) a segment; 0: both at the one instant. The sum of changes up to an
+    instant is how many were members then. `at`: when the verdict flipped, as far as known (`memberships.py`)."""
+
+    segment_id = column.platform_id()
+    at = column.instant()
+    customer_id = column.key()
+    change = column.integer()
+
+    class Meta:
+        table = "segment_events"
+        key = ("shop_id", "segment_id", "at", "customer_id")
         indexes: ClassVar = [("shop_id", "customer_id")]
 
 
@@ -337,6 +434,7 @@ class PartnerToken(ShopRow):
 
 SHOP_TABLES: Final[tuple[type[ShopRow], ...]] = (
     SyncState, BulkRun, SetAside, Customer, Person, Product, Variant, Order, OrderLine, Refund, Profile,
-    RfmPopulation, Placement, StageTransition, Segment, SegmentMember, CoPurchase, ProductRank, OfferResponse,
-    TagRecord, PushState, PushRun, InboxDelivery, PartnerToken,
+    RfmPopulation, LapseFit, FactSheet, Placement, LifecycleModel, StageTransition, SupersededTransition, Segment,
+    SegmentMember, SegmentEvent, CoPurchase, ProductRank, OfferResponse, TagRecord, PushState, PushRun, InboxDelivery,
+    PartnerToken,
 )  # fmt: skip

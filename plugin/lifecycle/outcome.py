@@ -9,7 +9,7 @@ import numpy as np
 
 from plugin.domain.columns import TEXT, Column, Ints, known
 from plugin.domain.instants import FOREVER
-from plugin.domain.lifecycles import LifecycleModel, classify
+from plugin.domain.lifecycles import UNPLACED, LifecycleModel, classify
 from plugin.domain.measures import MEASURES, measure
 from plugin.domain.rfm import rfm_columns
 from plugin.domain.rules.batch import Batch
@@ -101,7 +101,7 @@ def _stage_columns(model: LifecycleModel, placed: _Placed, until: Ints) -> dict[
     return {
         f"stage:{model.key}": Column(keys[stage], stage < 0),
         f"since_day:{model.key}": Column(spread(placed.since_day, 0), stage < 0),
-        f"previous_stage:{model.key}": Column(keys[previous], previous < 0),
+        f"previous_stage:{model.key}": Column(keys[previous], (previous < 0) | (stage < 0)),
         f"stage_valid_until:{model.key}": known(until),
     }
 
@@ -116,6 +116,7 @@ def _placement_rows(model: LifecycleModel, placed: _Placed, until: Ints, ids: In
     return [
         (model.key, customer, keys[stage], rung or None, since, day, keys[previous], _finite(valid_until), because)
         for customer, stage, rung, since, day, previous, valid_until, because in columns
+        if stage != UNPLACED
     ]
 
 
@@ -133,8 +134,9 @@ def _transition_rows(model: LifecycleModel, trail: Trail, ids: Ints) -> list[Row
         path.rung.tolist(), trail.because, strict=True,
     )  # fmt: skip
     return [
-        (model.key, customer, at, keys[before], rung_before or None, keys[stage], rung or None, because)
+        (model.key, customer, at, keys[before], rung_before or None, keys[stage], rung or None, because, model.version)
         for customer, at, before, rung_before, stage, rung, because in columns
+        if before != stage or before != UNPLACED  # who begins in no stage has not moved
     ]
 
 

@@ -10,14 +10,17 @@ import structlog
 
 from plugin.domain.calendar import ShopCalendar
 from plugin.domain.instants import to_us
-from plugin.domain.lapse import FixedLadder, Lapse
-from plugin.domain.lifecycles import MODELS, LifecycleModel
+from plugin.domain.lapse import Lapse
+from plugin.domain.lifecycles import LifecycleModel
 from plugin.domain.rfm import NOBODY, Edges, Population
 from plugin.domain.rules import Names, Rule, RuleError, parse
 from plugin.domain.rules.attributes import FUNCTIONS
 from plugin.domain.rules.reads import functions_read
 from plugin.errors import BadStatementError
 from plugin.ledger.database import Database
+from plugin.lifecycle.choice import chosen_models
+from plugin.lifecycle.lapse_fits import read_lapse
+from plugin.lifecycle.models import models_of
 from plugin.shops import ShopContext
 
 log = structlog.get_logger(__name__)
@@ -53,7 +56,7 @@ class Plan:
 
 def names_of(shop: ShopContext) -> Names:
     """What this shop adds to the rule language."""
-    return Names(models={model.key: model.keys for model in MODELS.values()}, primary_model=shop.primary_model)
+    return Names(models={model.key: model.keys for model in models_of(shop).values()}, primary_model=shop.primary_model)
 
 
 def calendar_of(shop: ShopContext) -> ShopCalendar:
@@ -68,8 +71,9 @@ def calendar_of(shop: ShopContext) -> ShopCalendar:
 async def read_plan(database: Database, shop: ShopContext, as_of: datetime) -> Plan:
     return Plan(
         shop_id=shop.id, primary_model=shop.primary_model, as_of=to_us(as_of), calendar=calendar_of(shop),
-        lapse=FixedLadder(*shop.ladder), models=tuple(MODELS.values()), segments=await _segments(database, shop),
-        population=await read_population(database, shop.id), history_from=await _history_from(database, shop),
+        lapse=await read_lapse(database, shop), models=await _models(database, shop),
+        segments=await _segments(database, shop),
+        population=await read_population(database, shop.id), history_from=await history_from(database, shop),
     )  # fmt: skip
 
 
@@ -84,11 +88,17 @@ async def _segments(database: Database, shop: ShopContext) -> tuple[SegmentRule,
     return tuple(read)
 
 
-async def _history_from(database: Database, shop: ShopContext) -> int | None:
+async def history_from(database: Database, shop: ShopContext) -> int | None:
     if _ALL_ORDERS in shop.scopes:
         return None
     rows = await database.fetch("SELECT history_from FROM sync_states WHERE shop_id = $1", shop.id)
     return rows[0][0] if rows else None
+
+
+async def _models(database: Database, shop: ShopContext) -> tuple[LifecycleModel, ...]:
+    """Those chosen for the shop as the last full recompute found it."""
+    rows = await database.fetch("SELECT days_to_conversion FROM rfm_populations WHERE shop_id = $1", shop.id)
+    return chosen_models(shop, models_of(shop), rows[0][0] if rows else None)
 
 
 async def read_population(database: Database, shop_id: int) -> Population:

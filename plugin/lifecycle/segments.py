@@ -12,6 +12,7 @@ from plugin.domain.instants import to_us
 from plugin.domain.rules import Problem, Rule, parse
 from plugin.errors import BadRequestError, NotFoundError
 from plugin.ledger.database import Row, Session
+from plugin.ledger.memberships import refill
 from plugin.ledger.readers import SegmentRow
 from plugin.ledger.rules_sql import compile_rule
 from plugin.ledger.store import Store
@@ -65,7 +66,7 @@ async def create_segment(
             " VALUES ($1, $2, $3, $4, $5, $6, $6)",
             shop.id, number, name, query, tag, to_us(now),
         )  # fmt: skip
-        await _fill(session, number, *_condition(store, shop, rule, now), at=to_us(now))
+        await refill(session, number, *_condition(store, shop, rule, now), at=to_us(now))
     await lower_due(store.database, shop, rule, as_of=now)
     return SegmentRow(number, name, query, tag, to_us(now), to_us(now))
 
@@ -91,7 +92,7 @@ async def update_segment(
             shop.id, segment_id, row.name, row.query, row.tag, row.updated_at,
         )  # fmt: skip
         if rule is not None:
-            await _fill(session, segment_id, *_condition(store, shop, rule, now), at=to_us(now))
+            await refill(session, segment_id, *_condition(store, shop, rule, now), at=to_us(now))
     if rule is not None:
         await lower_due(store.database, shop, rule, as_of=now)
     return row
@@ -102,7 +103,8 @@ async def delete_segment(store: Store, shop: ShopContext, segment_id: int) -> No
     async with store.database.transaction() as session:
         await _read(session, shop.id, segment_id)
         await session.execute("DELETE FROM segments WHERE shop_id = $1 AND id = $2", shop.id, segment_id)
-        await session.execute("DELETE FROM segment_members WHERE shop_id = $1 AND segment_id = $2", shop.id, segment_id)
+        for table in ("segment_members", "segment_events"):
+            await session.execute(f"DELETE FROM {table} WHERE shop_id = $1 AND segment_id = $2", shop.id, segment_id)
 
 
 async def preview(store: Store, shop: ShopContext, query: str, *, now: datetime) -> SegmentPreview:
@@ -162,7 +164,8 @@ async def _next_id(session: Session, shop_id: int) -> int:
     """Above all that are in use, or were: a deleted segment's members may still be there for a moment."""
     rows: list[Row] = await session.fetch(
         "SELECT COALESCE((SELECT MAX(id) FROM segments WHERE shop_id = $1), 0),"
-        " COALESCE((SELECT MAX(segment_id) FROM segment_members WHERE shop_id = $1), 0)",
+        " COALESCE((SELECT MAX(segment_id) FROM segment_members WHERE shop_id = $1), 0),"
+        " COALESCE((SELECT MAX(segment_id) FROM segment_events WHERE shop_id = $1), 0)",
         shop_id,
     )
     return int(max(rows[0])) + 1
@@ -183,19 +186,4 @@ def _condition(store: Store, shop: ShopContext, rule: Rule, now: datetime) -> tu
     return compile_rule(
         rule, shop_id=shop.id, at=to_us(now), calendar=calendar_of(shop),
         dialect=store.database.dialect, primary_model=shop.primary_model,
-    )  # fmt: skip
-
-
-async def _fill(session: Session, segment_id: int, condition: str, values: list[Any], *, at: int) -> None:
-    """Those who meet the condition are members; who was one already keeps the day of joining."""
-    number, joined = f"CAST(${len(values) + 1} AS BIGINT)", f"CAST(${len(values) + 2} AS BIGINT)"
-    await session.execute(
-        f"DELETE FROM segment_members WHERE shop_id = $1 AND segment_id = {number} AND customer_id NOT IN"
-        f" (SELECT p.customer_id FROM profiles p WHERE {condition})",
-        *values, segment_id,
-    )  # fmt: skip
-    await session.execute(
-        "INSERT INTO segment_members (shop_id, segment_id, customer_id, joined_at) SELECT p.shop_id,"
-        f" {number}, p.customer_id, {joined} FROM profiles p WHERE {condition} ON CONFLICT DO NOTHING",
-        *values, segment_id, at,
     )  # fmt: skip

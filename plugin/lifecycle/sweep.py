@@ -19,15 +19,16 @@ async def sweep(store: Store, shop: ShopContext, *, as_of: datetime) -> int:
     while True:
         due = await _due(store, shop.id, to_us(as_of))
         if due:
-            await recompute_customers(store, shop, due, as_of=as_of)
+            await recompute_customers(store, shop, due, as_of=as_of, flipped_at=due)
         swept += len(due)
         if len(due) < _AT_ONCE:
             return swept
 
 
-async def _due(store: Store, shop_id: int, now: int) -> list[int]:
+async def _due(store: Store, shop_id: int, now: int) -> dict[int, int]:
+    """Customers, and when their time came."""
     rows = await store.database.fetch(
-        "SELECT customer_id FROM profiles WHERE shop_id = $1 AND due_at <= $2 ORDER BY due_at LIMIT $3",
+        "SELECT customer_id, due_at FROM profiles WHERE shop_id = $1 AND due_at <= $2 ORDER BY due_at LIMIT $3",
         shop_id, now, _AT_ONCE,
     )  # fmt: skip
-    return [row[0] for row in rows]
+    return {row[0]: row[1] for row in rows}

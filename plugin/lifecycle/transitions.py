@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,10 @@ from plugin.domain.lifecycles import LifecycleModel, classify
 from plugin.domain.measures import Orders, measure
 from plugin.domain.reasons import Reason, reasons
 from plugin.domain.rules.batch import Batch
+from plugin.domain.rules.clauses import answer
 from plugin.domain.rules.places import Form, Place
-from plugin.domain.rules.reads import columns_read, functions_read, places
-from plugin.domain.rules.syntax import Rule
+from plugin.domain.rules.reads import clauses, columns_read, functions_read, places
+from plugin.domain.rules.syntax import Matches, Rule
 from plugin.lifecycle.frames import Frame
 from plugin.lifecycle.plan import Plan
 
@@ -105,12 +107,25 @@ def because(model: LifecycleModel, path: Journey, batch: Batch) -> list[str]:
 
 
 def _texts(rule: Rule, batch: Batch, rows: Ints) -> NDArray[np.object_]:
-    if functions_read((rule,)):
-        return np.array([reasons_json(reasons(rule, batch, row)) for row in rows.tolist()], dtype=object)
-    codes = np.stack([code for place in places(rule, batch.primary_model) for code in _codes(place, batch, rows)])
+    codes = np.stack([*_values_shown(rule, batch, rows), *_rows_counted(rule, batch, rows)])
     _, first, which = np.unique(codes, axis=1, return_index=True, return_inverse=True)
     told = [reasons_json(reasons(rule, batch, row)) for row in rows[first].tolist()]
     return np.array(told, dtype=object)[which.reshape(-1)]
+
+
+def _values_shown(rule: Rule, batch: Batch, rows: Ints) -> Iterator[Ints]:
+    for place in places(rule, batch.primary_model):
+        yield from _codes(place, batch, rows)
+
+
+def _rows_counted(rule: Rule, batch: Batch, rows: Ints) -> Iterator[Ints]:
+    """Of each function: the verdict, and the number of rows that a reason tells."""
+    for clause in clauses(rule):
+        if isinstance(clause, Matches):
+            leaf = answer(clause, batch)
+            yield leaf.holds[rows].astype(np.int64)
+            if leaf.rows is not None:
+                yield leaf.rows[rows]
 
 
 def _codes(place: Place, batch: Batch, rows: Ints) -> tuple[Ints, Ints]:

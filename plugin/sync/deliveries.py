@@ -177,7 +177,9 @@ async def _merge(work: _Work, delivery: Waiting) -> Effect:
     merge = payloads.read_merge(_body(delivery))
 
     async def effect(session: Session) -> _Outcome:
-        changed = await removals.merge_customers(session, work.shop_id, kept=merge.kept, folded=merge.folded)
+        changed = await removals.merge_customers(
+            session, work.shop_id, kept=merge.kept, folded=merge.folded, at=delivery.received_at
+        )
         return _Outcome(frozenset(changed))
 
     return effect

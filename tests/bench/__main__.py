@@ -26,10 +26,11 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=MODULES, help=f"of {', '.join(MODULES)}; all when none is named")
     parser.add_argument("--data", type=Path, default=_SHARED if _SHARED.exists() else None, help="folder of bulk files")
     parser.add_argument("--no-postgres", action="store_true", help="SQLite only")
+    parser.add_argument("--big", action="store_true", help="10 million order lines, 1 million customers: takes an hour")
     parser.add_argument("--out", type=Path, default=Path("bench/results.json"))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rebloom-bench-") as folder, _postgres(not arguments.no_postgres) as url:
-        options = Options(data=arguments.data, postgres=url, folder=Path(folder))
+        options = Options(data=arguments.data, postgres=url, folder=Path(folder), big=arguments.big)
         figures = [figure for name in arguments.names for figure in asyncio.run(benchmark(name)(options))]
     _show(figures)
     _save(figures, arguments.out)

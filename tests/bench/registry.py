@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-MODULES: Final = ("sync", "recommendations")
+MODULES: Final = ("sync", "recommendations", "engine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +19,7 @@ class Options:
     data: Path | None
     postgres: str | None
     folder: Path  # for files of this run; removed afterwards
+    big: bool = False  # shops of ten million order lines and of a million customers, too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ async def run(options: Options) -> list[Figure]:
     figures = []
     for name in ("sqlite", "postgres") if options.postgres else ("sqlite",):
         rounds = [
-            {what: await _measured(what, await _database(options, name), folder) for what in ("floor", "sync")}
+            {what: await _measured(what, await new_database(options, name), folder) for what in ("floor", "sync")}
             for _ in range(_ROUNDS)
         ]
         seconds = [each["sync"]["seconds"] for each in rounds]
@@ -62,7 +62,7 @@ def _plain_files(options: Options) -> Path:
     return folder
 
 
-async def _database(options: Options, name: str) -> str:
+async def new_database(options: Options, name: str) -> str:
     """URL of a new, migrated database."""
     unique = f"bench_{uuid.uuid4().hex[:8]}"
     url = f"sqlite://{options.folder / unique}.sqlite3"

@@ -34,6 +34,12 @@ VALUES = {
     "reverse": ["true", "false"],
     "stage": ['"departing"'],
     "placement": ["CART", "null"],
+    "lapse": ["{ mode: ADAPTIVE }", "{ ladderDays: [3, 2, 1] }"],
+    "input": ['{ key: "own", name: "Own", stages: [{ key: "all", name: "All", query: "number_of_orders >= 0" }] }'],
+    "ids": ['["gid://rebloom/Segment/1", "gid://rebloom/Segment/2"]', "[]"],
+    "points": ["2", "0", "null"],
+    "a": ['"buyer-activity"'],
+    "b": ['"reach-loyalty"', '"buyer-activity"'],
 }
 
 

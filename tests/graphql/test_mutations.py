@@ -60,11 +60,15 @@ async def test_a_segment_that_cannot_be_is_refused_and_nothing_changed(
 
 async def test_the_shops_settings_change_and_the_work_that_follows_is_asked_for(world: World) -> None:
     found = await world.data(
-        """mutation { shopUpdate(tagPrefix: "bloom-", lapse: { rungs: [60, 120, 240] }) {
-        shop { tagPrefix lapseLadder primaryModel { key } } userErrors { code } } }"""
+        """mutation { shopUpdate(tagPrefix: "bloom-", lapse: { mode: FIXED, ladderDays: [60, 120, 240] }) {
+        shop { tagPrefix lapse { mode ladderDays } primaryModel { key } } userErrors { code } } }"""
     )
     assert found["shopUpdate"] == {
-        "shop": {"tagPrefix": "bloom-", "lapseLadder": [60, 120, 240], "primaryModel": {"key": "buyer-activity"}},
+        "shop": {
+            "tagPrefix": "bloom-",
+            "lapse": {"mode": "FIXED", "ladderDays": [60, 120, 240]},
+            "primaryModel": {"key": "buyer-activity"},
+        },
         "userErrors": [],
     }
     assert world.jobs.asked == [("recompute", world.a.id, {})]
@@ -75,9 +79,11 @@ async def test_the_shops_settings_change_and_the_work_that_follows_is_asked_for(
     ("arguments", "field"),
     [
         ('tagPrefix: "Bloom"', "tagPrefix"), ('tagPrefix: "-"', "tagPrefix"), ('tagPrefix: "a,b-"', "tagPrefix"),
-        ('primaryModel: "none"', "primaryModel"), ("lapse: { rungs: [1, 2] }", "lapse"),
-        ("lapse: { rungs: [90, 90, 360] }", "lapse"), ("lapse: { rungs: [0, 90, 360] }", "lapse"),
-        ("lapse: { rungs: [90, 180, 1096] }", "lapse"),
+        ('primaryModel: "none"', "primaryModel"), ("lapse: { ladderDays: [1, 2] }", "lapse"),
+        ("lapse: { ladderDays: [90, 90, 360] }", "lapse"), ("lapse: { ladderDays: [0, 90, 360] }", "lapse"),
+        ("lapse: { ladderDays: [90, 180, 1096] }", "lapse"), ("lapse: { quantiles: [0.8, 0.9] }", "lapse"),
+        ("lapse: { mode: ADAPTIVE, quantiles: [0.9, 0.8, 0.95] }", "lapse"),
+        ("lapse: { mode: FIXED, quantiles: [0.8, 0.9, 1] }", "lapse"), ("lapse: { quantiles: [0, 0.9, 1] }", "lapse"),
     ],
 )  # fmt: skip
 async def test_bad_settings_are_refused_and_nothing_changed(world: World, arguments: str, field: str) -> None:
@@ -87,8 +93,8 @@ async def test_bad_settings_are_refused_and_nothing_changed(world: World, argume
     found = (await world.data(f"mutation {{ {body} {{ shop {{ id }} userErrors {{ field code }} }} }}"))["shopUpdate"]
     assert found == {"shop": None, "userErrors": [{"field": [field], "code": "INVALID"}]}
     assert world.jobs.asked == []
-    shop = (await world.data("{ shop { tagPrefix lapseLadder } }"))["shop"]
-    assert shop == {"tagPrefix": "rbl-", "lapseLadder": [90, 180, 360]}
+    shop = (await world.data("{ shop { tagPrefix lapse { mode ladderDays } } }"))["shop"]
+    assert shop == {"tagPrefix": "rbl-", "lapse": {"mode": "AUTO", "ladderDays": [90, 180, 360]}}
 
 
 async def test_work_is_asked_for(world: World) -> None:

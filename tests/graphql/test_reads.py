@@ -2,12 +2,13 @@
 
 import json
 
+from plugin.domain.lifecycles import MODELS
 from tests.support.graphql_world import CUSTOMERS, SEGMENTS, World, ago
 
 
 async def test_the_shop_tells_who_it_is_and_how_far_its_copy_is(world: World) -> None:
     found = await world.data(
-        """{ shop { id domain name currencyCode timezone tagPrefix lapseLadder primaryModel { key stages { key position } }
+        """{ shop { id domain name currencyCode timezone tagPrefix lapse { mode ladderDays } primaryModel { key stages { key position } }
         sync { phase customers orders orderLines products startedAt } tagPush { phase dryRun added finishedAt } } }"""
     )
     assert found["shop"] == {
@@ -17,7 +18,7 @@ async def test_the_shop_tells_who_it_is_and_how_far_its_copy_is(world: World) ->
         "currencyCode": "EUR",
         "timezone": "UTC",
         "tagPrefix": "rbl-",
-        "lapseLadder": [90, 180, 360],
+        "lapse": {"mode": "AUTO", "ladderDays": [90, 180, 360]},
         "primaryModel": {
             "key": "buyer-activity",
             "stages": [
@@ -150,7 +151,7 @@ async def test_a_lifecycle_model_counts_and_shows_its_flows(world: World) -> Non
           transitions(since: "2026-11-03", until: "2026-11-14") { from { key } to { key } customers moves } } }""",
         at=ago(35),
     )
-    assert found["lifecycleModels"] == [{"key": "buyer-activity"}]
+    assert found["lifecycleModels"] == [{"key": key} for key in MODELS]
     assert found["none"] is None
     counts = [(row["stage"]["key"], row["rung"], row["count"]) for row in found["lifecycleModel"]["counts"]]
     assert counts == [

@@ -77,7 +77,7 @@ def test_the_storefront_can_name_nothing_but_offers_and_stages() -> None:
 PROMISED = {
     "Query": {
         "shop", "node", "customer", "customers", "customersCount", "lifecycleModels", "lifecycleModel", "segments",
-        "segment", "segmentPreview", "plays", "recommendations",
+        "segment", "segmentPreview", "plays", "recommendations", "factSheet",
     },
     "Shop": {"id", "domain", "name", "currencyCode", "timezone", "primaryModel", "sync", "tagPush"},
     "SyncStatus": {

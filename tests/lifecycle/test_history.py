@@ -10,17 +10,18 @@ from hypothesis import strategies as st
 from plugin.domain.calendar import ShopCalendar
 from plugin.domain.columns import Column, Ints, int_column, text_column
 from plugin.domain.instants import FOREVER, from_us, to_us
-from plugin.domain.lapse import FixedLadder
-from plugin.domain.lifecycles import BUYER_ACTIVITY, UNPLACED, classify
+from plugin.domain.lapse import AdaptiveLapse, FixedLadder, Lapse
+from plugin.domain.lifecycles import BUYER_ACTIVITY, MODELS, UNPLACED, classify, without_optional
 from plugin.domain.measures import Orders
 from plugin.domain.rfm import NOBODY
+from plugin.domain.rules.batch import Batch
 from plugin.domain.rules.evaluate import evaluate
 from plugin.lifecycle.frames import Frame
 from plugin.lifecycle.outcome import compute
 from plugin.lifecycle.plan import Plan
 from plugin.lifecycle.transitions import past_batch, trace
 from tests.support.journeys import standing
-from tests.support.plain_stages import PlainOrder, PlainShop
+from tests.support.plain_stages import PlainOrder, PlainRhythm, PlainShop
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Pacific/Kiritimati", "Asia/Kathmandu")
 START = datetime(2017, 6, 1, tzinfo=UTC)
@@ -38,7 +39,8 @@ def orders(draw: st.DrawFn) -> PlainOrder:
 
 customers = st.lists(st.tuples(instants, st.lists(orders(), max_size=7)), min_size=1, max_size=4)
 ladders = st.lists(st.integers(1, 400), min_size=3, max_size=3).map(lambda days: tuple(sorted(days)))
-shops = st.builds(PlainShop, st.sampled_from(ZONES), st.just((90, 180, 360)) | ladders)
+rhythms = st.builds(PlainRhythm, st.floats(0.3, 20), st.floats(2, 800))
+shops = st.builds(PlainShop, st.sampled_from(ZONES), st.just((90, 180, 360)) | ladders, st.none() | rhythms)
 
 
 def frame_of(people: list[tuple[datetime, list[PlainOrder]]]) -> Frame:
@@ -60,10 +62,14 @@ def frame_of(people: list[tuple[datetime, list[PlainOrder]]]) -> Frame:
     return Frame(np.arange(1, len(people) + 1), created, {}, made, np.zeros(len(people), dtype=np.int64), {})
 
 
+def lapse_of(shop: PlainShop) -> Lapse:
+    return AdaptiveLapse(shop.rhythm.shape, shop.rhythm.rate) if shop.rhythm else FixedLadder(*shop.ladder)
+
+
 def plan_of(shop: PlainShop, as_of: datetime) -> Plan:
     return Plan(
         shop_id=1, primary_model="buyer-activity", as_of=to_us(as_of), calendar=ShopCalendar(shop.zone),
-        lapse=FixedLadder(*shop.ladder), models=(BUYER_ACTIVITY,), segments=(), population=NOBODY, history_from=None,
+        lapse=lapse_of(shop), models=(BUYER_ACTIVITY,), segments=(), population=NOBODY, history_from=None,
     )  # fmt: skip
 
 
@@ -73,17 +79,17 @@ def plan_of(shop: PlainShop, as_of: datetime) -> Plan:
 def test_the_history_is_what_asking_at_every_midnight_finds(
     shop: PlainShop, people: list[tuple[datetime, list[PlainOrder]]], until: datetime
 ) -> None:
-    path = trace(BUYER_ACTIVITY, frame_of(people), plan_of(shop, until)).path
-    for number, (created_at, theirs) in enumerate(people):
-        entries = np.flatnonzero(path.customer == number)
-        traced = [
-            (
-                from_us(int(path.at[entry])),
-                standing(BUYER_ACTIVITY.keys[path.stage[entry]], int(path.rung[entry]) or None),
-            )
-            for entry in entries
-        ]
-        assert traced == list(shop.history(created_at, theirs, until))
+    for model in MODELS.values():
+        path = trace(model, frame_of(people), plan_of(shop, until)).path
+        for number, (created_at, theirs) in enumerate(people):
+            traced = [
+                (from_us(at), standing(model.keys[stage], rung or None))
+                for at, stage, rung in zip(
+                    *(column[path.customer == number].tolist() for column in (path.at, path.stage, path.rung)),
+                    strict=True,
+                )
+            ]
+            assert traced == list(shop.history(created_at, theirs, until, model.key))
 
 
 @given(shops, customers, st.lists(instants, min_size=1, max_size=20))
@@ -91,14 +97,20 @@ def test_the_history_is_what_asking_at_every_midnight_finds(
 def test_exactly_one_stage_holds_for_everybody_at_any_time(
     shop: PlainShop, people: list[tuple[datetime, list[PlainOrder]]], times: list[datetime]
 ) -> None:
-    batch = past_batch(tuple(BUYER_ACTIVITY), frame_of(people), plan_of(shop, UNTIL), *_pairs(len(people), times))
-    held = np.stack([evaluate(stage.rule, batch).holds for stage in BUYER_ACTIVITY.stages])
-    placed = classify(BUYER_ACTIVITY, batch)
-    assert held.sum(axis=0).tolist() == [1] * len(batch)
-    assert np.array_equal(np.argmax(held, axis=0), placed.stage)
-    assert not (placed.stage == UNPLACED).any()
-    assert (placed.valid_until > batch.at).all()
-    assert np.array_equal(placed.rung > 0, placed.stage == BUYER_ACTIVITY.keys.index("departing"))
+    for model in (*MODELS.values(), without_optional(MODELS["awareness-bonding"])):
+        batch = past_batch(tuple(model), frame_of(people), plan_of(shop, UNTIL), *_pairs(len(people), times))
+        rng = np.random.default_rng(len(batch))
+        for name in batch.columns.keys() & {"email_status", "abandoned_checkout_day"}:
+            batch.columns[name] = _sometimes(rng, name, batch)
+        held = np.stack([evaluate(stage.rule, batch).holds for stage in model.stages])
+        placed = classify(model, batch)
+        assert held.sum(axis=0).tolist() == [1] * len(batch)
+        assert np.array_equal(np.argmax(held, axis=0), placed.stage)
+        assert not (placed.stage == UNPLACED).any()
+        assert (placed.valid_until > batch.at).all()
+        assert np.array_equal(
+            placed.rung > 0, np.isin(placed.stage, [i for i, s in enumerate(model.stages) if s.rungs])
+        )
 
 
 @given(shops, customers, instants)
@@ -116,6 +128,14 @@ def test_a_placement_is_the_last_entry_of_its_history_and_stands_until_it_says(
         assert from_us(since) <= as_of
         for at in filter(None, (valid_until and from_us(valid_until - 1), as_of)):
             assert shop.stage(theirs, at) == told, created_at
+
+
+def _sometimes(rng: np.random.Generator, name: str, batch: Batch) -> Column:
+    """Consent, or an open cart, of half of the pairs."""
+    nobody = rng.random(len(batch)) < 0.5
+    if name == "email_status":
+        return text_column([None if none else "SUBSCRIBED" for none in nobody])
+    return Column(np.where(nobody, 0, batch.today - rng.integers(0, 60, len(batch))), nobody)
 
 
 def _pairs(people: int, times: list[datetime]) -> tuple[Ints, Ints]:

@@ -2,9 +2,10 @@
 the shared data lie beside this checkout."""
 
 import gzip
+import json
 from bisect import bisect_left
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from integrations.shopify.mapping import read_line
 from plugin.domain.facts import CustomerFact, OrderFact
 from plugin.domain.instants import from_us
+from plugin.domain.lifecycles import MODELS
 from plugin.domain.orders import voided_at
 from plugin.ledger.stage_readers import stage_counts
 from plugin.ledger.store import Store
@@ -32,10 +34,10 @@ def stated_in(path: Path) -> list[object]:
 
 
 def real_facts(folder: Path) -> tuple[Facts, datetime]:
-    """As of the day after the last order, so that no fact lies ahead."""
+    """As of the instant that the truth beside them was taken."""
     stated = [*stated_in(folder / "customers.jsonl.gz"), *stated_in(folder / "orders.jsonl.gz")]
     orders = [fact for fact in stated if isinstance(fact, OrderFact)]
-    as_of = from_us(max(order.processed_at for order in orders)) + timedelta(days=1)
+    as_of = datetime.fromisoformat(json.loads((folder / "truth.json").read_text())["as_of"]).replace(tzinfo=UTC)
     return ([fact for fact in stated if isinstance(fact, CustomerFact)], orders), as_of
 
 
@@ -56,28 +58,41 @@ async def test_the_stage_and_history_of_every_customer_are_what_the_plain_judge_
 ) -> None:
     facts, as_of = real_facts(source) if isinstance(source, Path) else (some_facts(source, 80), NOW)
     await put_facts(store, 1, facts)
-    report = await recompute_shop(store, a_shop(1, timezone=zone, scopes=frozenset({"read_all_orders"})), as_of=as_of)
+    shop = a_shop(
+        1, timezone=zone, scopes=frozenset({"read_all_orders"}), lapse_mode="FIXED", computed_models=tuple(MODELS),
+        optional_stages="ON",
+    )  # fmt: skip
+    report = await recompute_shop(store, shop, as_of=as_of)
+    assert report.customers == len(facts[0])
+    for model in MODELS:
+        await _judge(store, model, PlainShop(zone), facts, as_of)
 
-    judge, theirs = PlainShop(zone), plain_orders(facts)
-    judged = {customer: judge.stage(orders, as_of) for customer, orders in theirs.items()}
-    placed = await store.database.fetch("SELECT customer_id, stage, rung FROM placements WHERE shop_id = $1", 1)
-    assert {customer: standing(stage, rung) for customer, stage, rung in placed} == judged
-    counted = {
-        standing(stage, rung): count for stage, rung, count in await stage_counts(store.database, 1, "buyer-activity")
+
+async def _judge(store: Store, model: str, judge: PlainShop, facts: Facts, as_of: datetime) -> None:
+    theirs = plain_orders(facts)
+    consent = {fact.id: fact.email_status == "SUBSCRIBED" for fact in facts[0]}
+    judged = {
+        customer: judge.stage(orders, as_of, model, contactable=consent[customer])
+        for customer, orders in theirs.items()
     }
+    placed = await store.database.fetch(
+        "SELECT customer_id, stage, rung FROM placements WHERE shop_id = $1 AND model = $2", 1, model
+    )
+    assert {customer: standing(stage, rung) for customer, stage, rung in placed} == judged
+    counted = {standing(stage, rung): count for stage, rung, count in await stage_counts(store.database, 1, model)}
     assert counted == {stage: list(judged.values()).count(stage) for stage in set(judged.values())}
-    assert report.customers == len(judged)
 
     created = {fact.id: from_us(fact.created_at) for fact in facts[0]}
     kept = await store.database.fetch(
-        "SELECT customer_id, at, to_stage, to_rung FROM stage_transitions WHERE shop_id = $1 ORDER BY customer_id, at",
-        1,
-    )
+        "SELECT customer_id, at, to_stage, to_rung FROM stage_transitions WHERE shop_id = $1 AND model = $2"
+        " ORDER BY customer_id, at", 1, model,
+    )  # fmt: skip
     histories: dict[int, list[tuple[datetime, str]]] = {customer: [] for customer in theirs}
     for customer, at, stage, rung in kept:
         histories[customer].append((from_us(at), standing(stage, rung)))
-    for customer in sorted(theirs)[:25]:
-        assert histories[customer] == list(judge.history(created[customer], theirs[customer], as_of)), customer
+    for customer in sorted(theirs)[:5]:
+        told = list(judge.history(created[customer], theirs[customer], as_of, model, contactable=consent[customer]))
+        assert histories[customer] == told, (model, customer)
 
 
 async def test_rfm_in_the_store_is_what_its_definition_says(store: Store) -> None:

@@ -109,7 +109,7 @@ async def test_whoever_is_deleted_or_merged_leaves_no_computed_row(store: Store,
     await recompute_shop(store, a_shop(1), as_of=now)
     async with store.database.transaction() as session:
         await delete_customer(session, 1, 1, at=to_us(now))
-        await merge_customers(session, 1, kept=2, folded=3)
+        await merge_customers(session, 1, kept=2, folded=3, at=to_us(now))
     report = await recompute_customers(store, a_shop(1), [1, 2, 3, 999], as_of=now)
     assert report.customers == 1
     await recompute_shop(store, a_shop(1), as_of=now)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugin.domain.rfm import NOBODY, edges_of, groups, population_of, rfm_columns, scores
+from plugin.domain.columns import TEXT
+from plugin.domain.rfm import NOBODY, Edges, edges_of, groups, population_of, rfm_columns, scores
 from plugin.domain.rules.attributes import RFM_GROUPS
 
 
@@ -58,3 +59,15 @@ def test_without_orders_there_are_no_scores_and_the_group_is_prospects() -> None
 def test_before_anybody_was_scored_a_buyer_scores_lowest() -> None:
     columns = rfm_columns(ints(20_000), ints(3), ints(500), NOBODY)
     assert [columns[f"rfm_{axis}"].values.tolist() for axis in ("recency", "frequency", "monetary")] == [[1], [1], [1]]
+
+
+def test_unscored_rows_hold_nothing_and_every_column_is_of_its_type() -> None:
+    """By the contract of `Column`: 0 where it is null."""
+    columns = rfm_columns(ints(9, 1), ints(0, 1), ints(9, 1), population_of(ints(1), ints(1), ints(1)))
+    for axis in ("recency", "frequency", "monetary"):
+        scored = columns[f"rfm_{axis}"]
+        assert (scored.values.tolist(), scored.null.tolist()) == ([0, 1], [True, False])
+        assert (scored.values.dtype, scored.null.dtype) == (np.int64, np.bool_)
+    group = columns["rfm_group"]
+    assert (group.values.dtype, group.null.tolist(), group.null.dtype) == (TEXT, [False, False], np.bool_)
+    assert edges_of(ints()) == Edges(())

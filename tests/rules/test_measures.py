@@ -87,6 +87,8 @@ def plainly(orders: list[AnOrder], at: int, calendar: ShopCalendar, ladder: Fixe
         "last_gap": gaps[-1] if gaps else None,
         "return_order_at": firsts[returns[-1]] if returns else None,
         "return_order_day": returns[-1] if returns else None,
+        "unbroken_days": sum(day >= (returns or days)[-1 if returns else 0] for day in days),
+        "laps": bool(days) + sum(place >= 3 and 7 <= gap < ladder.first for place, gap in enumerate(gaps, 1)),
         "lapse_1": None if nothing else ladder.first,
         "lapse_2": None if nothing else ladder.second,
         "lapse_3": None if nothing else ladder.third,
@@ -100,6 +102,7 @@ def test_a_customer_without_orders_has_zeros_and_nothing_else() -> None:
     measures = one([], 10 * DAY)
     assert {name: found for name, found in measures.items() if found is not None} == {
         "orders": 0, "net_spend": 0, "paid": 0, "refunded": 0, "purchase_days": 0, "next_fact_at": FOREVER,
+        "unbroken_days": 0, "laps": 0,
     }  # fmt: skip
 
 

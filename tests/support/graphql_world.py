@@ -32,7 +32,18 @@ CANARY = "CANARYB"
 REASON = '[{"measure":"days_since_last_order","value":"91","operator":">=","threshold":"90 (lapse_days)"}]'
 TRANSITIONS = Upsert(
     table="stage_transitions",
-    columns=("shop_id", "model", "customer_id", "at", "from_stage", "to_stage", "to_rung", "because", "recorded_at"),
+    columns=(
+        "shop_id",
+        "model",
+        "customer_id",
+        "at",
+        "from_stage",
+        "to_stage",
+        "to_rung",
+        "because",
+        "recorded_at",
+        "model_version",
+    ),
     key=("shop_id", "model", "customer_id", "at"),
 )
 PERSONS = Upsert(table="persons", columns=("shop_id", "id", "sealed", "stated_at"), key=("shop_id", "id"))
@@ -168,7 +179,7 @@ def profile_of(number: int) -> dict[str, Any]:
     last = TODAY - 10 * (number // 3)
     return {
         "customer_id": number, "orders": number % 3 + 1, "net_spend": number * 12_5000, "paid": number * 12_5000,
-        "purchase_days": number % 3 + 1, "first_order_at": (last - 30) * DAY, "first_order_day": last - 30,
+        "purchase_days": number % 3 + 1, "unbroken_days": 1, "laps": 1, "first_order_at": (last - 30) * DAY, "first_order_day": last - 30,
         "last_order_at": last * DAY, "last_order_day": last, "average_order_value": 12.5, "first_order_items": 2,
         "gap_median": 15.5, "rfm_recency": 5, "rfm_frequency": 4, "rfm_monetary": 3, "rfm_group": "LOYAL",
         "added_at": NOW_US - number * DAY, "added_day": TODAY - number,
@@ -223,7 +234,7 @@ def _history(shop_id: int, number: int) -> list[tuple[Any, ...]]:
     return [
         (
             shop_id, "buyer-activity", number, NOW_US - (7 - step) * 10 * DAY, stages[step - 1] if step else None,
-            stage, 1 if stage == "departing" else None, REASON, NOW_US,
+            stage, 1 if stage == "departing" else None, REASON, NOW_US, 0,
         )
         for step, stage in enumerate(stages)
     ]  # fmt: skip

@@ -12,6 +12,7 @@ from plugin.shops import ShopContext
 from tests.support.small_shop import a_shop
 
 Case = Mapping[str, Any]
+FOLDED = 1_000_000  # added to a customer's number: her other record, whose orders a case marks with `before_merge`
 
 
 def a_customer(number: int, created_at: str, **changes: Any) -> CustomerFact:
@@ -42,23 +43,27 @@ def an_order(number: int, customer: int | None, at: str, **changes: Any) -> Orde
     return OrderFact(**{**values, **changes})
 
 
-def case_shop(case: Case, number: int) -> ShopContext:
+def case_shop(case: Case, number: int, model: str) -> ShopContext:
     ladder = tuple(case.get("ladder_days", (90, 180, 360)))
-    return a_shop(number, timezone=case.get("time_zone", "UTC"), ladder=ladder)
+    return a_shop(
+        number, timezone=case.get("time_zone", "UTC"), ladder=ladder, primary_model=model, computed_models=(model,),
+        optional_stages=case.get("optional_stages", "ON"),
+    )  # fmt: skip
 
 
-def case_customer(case: Case) -> CustomerFact:
-    return a_customer(1, case["registered_at"])
+def case_customer(case: Case, who: int) -> CustomerFact:
+    """`email` and `sms` are the consent, as the shop states it."""
+    return a_customer(who, case["registered_at"], email_status=case.get("email"), sms_status=case.get("sms"))
 
 
-def case_orders(case: Case) -> list[OrderFact]:
+def case_orders(case: Case, who: int) -> list[OrderFact]:
     return [
         an_order(
-            number, 1, order["processed_at"], total=order.get("total", "42.00"), test=order.get("test", False),
+            number, who + FOLDED if order.get("before_merge") else who, order["processed_at"], total=order.get("total", "42.00"), test=order.get("test", False),
             refunds=[(refund["at"], refund["amount"]) for refund in order.get("refunds", ())],
             cancelled_at=parse_instant(order["cancelled_at"]) if "cancelled_at" in order else None,
         )
-        for number, order in enumerate(case["orders"], 1)
+        for number, order in enumerate(case["orders"], 100 * who)
     ]  # fmt: skip
 
 

@@ -37,6 +37,9 @@ class RuleShop:
     products: list[Record]
 
 
+LAPSES = ((90, 180, 360), (90, 180, 360), (7, 7, 11), (23, 41, 66), (1_094, 1_095, 1_095))  # the ladder, own rhythms
+
+
 def _or_none(rng: random.Random, value: Any) -> Any:
     return None if rng.random() < 0.25 else value
 
@@ -62,8 +65,9 @@ def _profile(rng: random.Random, customer_id: int, calendar: ShopCalendar) -> Re
         found[f"{name}_day"] = None if instant is None else calendar.today(instant)
     for name in ("first_order_items", "last_gap", "rfm_recency", "rfm_frequency", "rfm_monetary"):
         found[name] = _or_none(rng, rng.randrange(1, 6))
-    for name, days in (("lapse_1", 90), ("lapse_2", 180), ("lapse_3", 360)):
+    for name, days in zip(("lapse_1", "lapse_2", "lapse_3"), rng.choice(LAPSES), strict=True):
         found[name] = _or_none(rng, days)
+    found |= {"unbroken_days": rng.randrange(4), "laps": rng.randrange(3)}
     for name in ("gap_median", "average_order_value", "refund_rate", "discount_share"):
         found[name] = _or_none(rng, rng.choice((0.0, 0.5, 12.35, 1 / 3, 45.0, 7.5)))
     for name in ("company_id", "created_by_app_id"):

@@ -58,7 +58,7 @@ DATES = st.one_of(
     st.builds(OffsetValue, st.integers(-14, 3), st.just(Unit.MONTH)),
     st.builds(OffsetValue, st.integers(-2, 1), st.just(Unit.YEAR)),
 )  # fmt: skip
-INTEGERS = refs("number_of_orders", "purchase_days", "last_order_gap_days", "first_order_items", "rfm_recency")
+INTEGERS = refs("number_of_orders", "purchase_days", "laps", "last_order_gap_days", "first_order_items", "rfm_recency")
 AGES = st.one_of(
     refs("days_since_last_order", "days_since_first_order", "days_since_return", "days_since_added"),
     staged("days_in_stage"),

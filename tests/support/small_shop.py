@@ -25,7 +25,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "order_lines": {"title": "", "quantity": 1, "current_quantity": 1, "total": 0, "stated_at": 0},
     "profiles": {
-        "orders": 0, "net_spend": 0, "paid": 0, "refunded": 0, "purchase_days": 0, "added_at": NOW_US,
+        "orders": 0, "net_spend": 0, "paid": 0, "refunded": 0, "purchase_days": 0, "unbroken_days": 0, "laps": 0, "added_at": NOW_US,
         "added_day": TODAY, "computed_at": NOW_US, "lapse_1": 90, "lapse_2": 180, "lapse_3": 360,
     },
     "placements": {
@@ -54,6 +54,7 @@ def a_shop(number: int = 1, **changes: Any) -> ShopContext:
         "id": number, "platform_id": number, "domain": f"shop-{number}.myshopify.com", "name": f"Shop {number}",
         "currency": "EUR", "timezone": "UTC", "status": "installed", "scopes": frozenset({"write_customers"}),
         "primary_model": "buyer-activity", "tag_prefix": "rbl-", "ladder": (90, 180, 360), "installed_at": NOW_US,
+        "computed_models": ("buyer-activity",), "optional_stages": "AUTO",
     }  # fmt: skip
     return ShopContext(**{**values, **changes})
 

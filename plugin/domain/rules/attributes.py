@@ -138,6 +138,9 @@ _OURS: Final = (
     _A(name="days_since_return", type=_T.INTEGER, storage=_S.DAYS_SINCE, column="return_order"),
     _A(name="days_since_added", type=_T.INTEGER, storage=_S.DAYS_SINCE, column="added"),
     _A(name="purchase_days", type=_T.INTEGER, storage=_S.INT, column="purchase_days", nullable=False),
+    # Of this product, too: the stage `loyalty` asks for two purchases since the latest lapse, `bonding` counts laps.
+    _A(name="unbroken_purchase_days", type=_T.INTEGER, storage=_S.INT, column="unbroken_days", nullable=False),
+    _A(name="laps", type=_T.INTEGER, storage=_S.INT, column="laps", nullable=False),
     _A(name="order_gap_median_days", type=_T.DECIMAL, storage=_S.REAL, column="gap_median"),
     _A(name="last_order_gap_days", type=_T.INTEGER, storage=_S.INT, column="last_gap"),
     _A(name="lapse_days", type=_T.INTEGER, storage=_S.INT, column="lapse_1"),
@@ -218,7 +221,7 @@ _FUNCTIONS: Final = (
         _P(name="kind", type=_T.ENUM, operators=_ID_OPERATORS, values=(
             "order", "visit", "product_view", "cart", "checkout", "email_sent", "email_open", "email_click", "sms_sent",
             "sms_click", "push_sent", "push_open", "ad_click", "form", "survey", "support", "review", "pos_visit",
-            "other")),
+            "other", "search", "referral", "share")),  # the last three are of lifecycle.md, section 8
         _P(name="channel", type=_T.ENUM, operators=_ID_OPERATORS, values=(
             "email", "sms", "push", "whatsapp", "web", "app", "pos", "ads", "support", "other")),
         _P(name="date", type=_T.DATE), _COUNT)),

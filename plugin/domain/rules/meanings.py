@@ -38,6 +38,8 @@ ATTRIBUTE_MEANINGS: Final[Mapping[str, str]] = MappingProxyType({
     "days_since_return": "Days since the first order after a silence that counted as a lapse.",
     "days_since_added": "Days since the customer's record was created.",
     "purchase_days": "Days with at least one counted order, lifetime.",
+    "unbroken_purchase_days": "Purchase days since the latest lapse ended, with the day that ended it; all if none.",
+    "laps": "1 from the first order on, and 1 more for each order of a customer who was bonding by her orders.",
     "order_gap_median_days": "Median of the days between two purchase days.",
     "last_order_gap_days": "Days between the last two purchase days.",
     "lapse_days": "Days of silence after which this customer counts as lapsed.",
