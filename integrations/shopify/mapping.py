@@ -75,7 +75,7 @@ def read_line(line: bytes) -> Statement:
 
 
 def read_children(lines: Sequence[bytes]) -> list[FlatLine] | None:
-    """The same for lines that are likely line items, together: twice as fast, and most lines are these. None when one
+    """The same for lines that are likely line items, decoded together, since most lines are these. None when one
     of them is something else, or cannot be read so: `read_line` says which."""
     try:
         stated = _LINE_DECODER.decode_lines(b"".join(lines))
