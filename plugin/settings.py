@@ -87,7 +87,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if faults:
         raise SettingsError("These settings need mending before Rebloom can start:\n  " + "\n  ".join(faults))
     return Settings(
-        database_url=_with_three_slashes(database_url),
+        database_url=_normalised(database_url),
         app_url=app_url,
         encryption_keys=tuple(Secret(key) for key in _listed(keys)),
         api_key=api_key,
@@ -102,13 +102,12 @@ def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _with_three_slashes(url: str) -> str:
+def _normalised(url: str) -> str:
     """`sqlite:///relative` and `sqlite:////absolute`, as SQLAlchemy writes them, become one plain path."""
     if not url.startswith("sqlite:"):
         return "postgresql://" + url.split("://", 1)[1]
     path = url.removeprefix("sqlite://").partition("?")[0]
-    relative = path.removeprefix("/")
-    return f"sqlite://{relative}"
+    return "sqlite://" + path.removeprefix("/")
 
 
 def _database_fault(url: str) -> str | None:

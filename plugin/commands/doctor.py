@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -58,7 +57,7 @@ async def _findings(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
     if database.mend:
         return
     try:
-        async with _opened(settings) as store:
+        async with open_store(settings) as store:
             yield Finding("the encryption key fits the database")
             for shop in await Shop.filter(status__in=["installed", "no_access"]):
                 yield await _shop(settings, shop)
@@ -66,12 +65,6 @@ async def _findings(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
                     yield finding
     except EncryptionError as error:
         yield Finding("the encryption key does not fit the database", str(error))
-
-
-@asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Store]:
-    async with open_store(settings) as store:
-        yield store
 
 
 async def _database(settings: Settings) -> Finding:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -134,8 +134,3 @@ async def open_database(url: str) -> Database:
     from plugin.ledger.postgres import open_postgres
 
     return await open_postgres(url)
-
-
-def by_name(rows: Sequence[Row], names: Sequence[str]) -> list[Mapping[str, Any]]:
-    """Rows as mappings, for readers that want names."""
-    return [dict(zip(names, row, strict=True)) for row in rows]

@@ -1,7 +1,7 @@
 """The tables. Every row belongs to one shop, and the shop stands first in every key and index.
 
 Tortoise wants one primary key field; the real key, made by the migrations, is `Meta.key`, which begins with
-`shop_id` (see `migrations/operations.py`). Bulk reads and writes go through `database.py`, small ones through these
+`shop_id` (see `plugin/ledger/shop_table.py`). Bulk reads and writes go through `database.py`, small ones through these
 classes. A person stands in `persons` alone, and sealed in `inbox`.
 """
 
