@@ -24,6 +24,8 @@ class Scope(StrEnum):
     READ_OFFERS = "read_offers"
     WRITE_OFFERS = "write_offers"
     READ_PRODUCTS = "read_products"
+    READ_TOUCHPOINTS = "read_touchpoints"
+    WRITE_TOUCHPOINTS = "write_touchpoints"
     READ_SHOP = "read_shop"
     WRITE_SHOP = "write_shop"
     WRITE_TOKENS = "write_tokens"

@@ -11,6 +11,7 @@ from strawberry.dataloader import DataLoader
 from graphql_schema.pagination import Page
 from plugin.domain.offers import OfferDecision, OfferPlacement
 from plugin.ledger import readers, stage_readers
+from plugin.ledger.journeys import JourneyRow, journeys_of
 from plugin.ledger.readers import CustomerRow, ProductRow, SegmentRow
 from plugin.ledger.stage_readers import PlacementRow, SupersededRow, TransitionRow
 from plugin.ledger.store import Store
@@ -76,6 +77,9 @@ class Loaders:
         )
         self.members_of: DataLoader[tuple[int, Page], list[CustomerRow]] = _lists(
             lambda ids, page: readers.members_of(database, shop_id, ids, page)
+        )
+        self.journeys: DataLoader[tuple[int, Page], list[JourneyRow]] = _lists(
+            lambda ids, page: journeys_of(database, shop_id, ids, page)
         )
         self.offers: DataLoader[tuple[int, tuple[OfferPlacement | None, int]], list[OfferDecision]] = _lists(
             self._offers

@@ -23,6 +23,7 @@ from graphql_schema.shop.queries import ShopQueries
 from graphql_schema.stages.policies import PolicyMutations
 from graphql_schema.stages.queries import StageQueries
 from graphql_schema.storefront.queries import StorefrontMutation, StorefrontQuery
+from graphql_schema.touchpoints.mutations import TouchpointMutations
 
 
 @strawberry.type(description="What can be asked. Everything is of the one shop the credential belongs to.")
@@ -31,7 +32,7 @@ class Query(ShopQueries, CustomerQueries, StageQueries, SegmentQueries, OfferQue
 
 
 @strawberry.type(description="What can be changed. What a user can mend comes back in `userErrors`.")
-class Mutation(ShopMutations, SegmentMutations, PolicyMutations, OfferMutations):
+class Mutation(ShopMutations, SegmentMutations, PolicyMutations, OfferMutations, TouchpointMutations):
     pass
 
 

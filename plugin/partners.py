@@ -17,7 +17,7 @@ from plugin.ledger.store import Store
 PREFIX: Final = "rbl_"
 SCOPES: Final = frozenset({
     "read_customers", "read_lifecycle", "write_lifecycle", "read_segments", "write_segments", "read_offers",
-    "write_offers", "read_products", "read_shop", "write_shop",
+    "write_offers", "read_products", "read_touchpoints", "write_touchpoints", "read_shop", "write_shop",
 })  # fmt: skip
 # A merchant may do everything; a token must not make tokens.
 MERCHANT_SCOPES: Final = SCOPES | {"write_tokens"}

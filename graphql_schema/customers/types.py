@@ -25,6 +25,7 @@ from graphql_schema.stages.types import (
     superseded_of,
     transition_of,
 )
+from graphql_schema.touchpoints.types import TouchpointConnection, touchpoint_of
 from plugin.domain.facts import PersonFact
 from plugin.domain.ids import gid
 from plugin.domain.instants import to_us
@@ -218,6 +219,26 @@ class Customer(Node):
         size = check_first(first, MOST_OFFERS)
         found = await info.context.loaders.offers.load((self.row.id, (given(placement), size)))
         return [offer_of(offer, info.context.shop) for offer in found]
+
+    @strawberry.field(
+        description="Her journey, the latest first: touchpoints, orders and refunds; 10 without a size.",
+        directives=needs(Scope.READ_TOUCHPOINTS, size=NESTED_SIZE),
+    )
+    async def journey(
+        self,
+        info: Info,
+        first: int | None = strawberry.UNSET,
+        after: str | None = strawberry.UNSET,
+        last: int | None = strawberry.UNSET,
+        before: str | None = strawberry.UNSET,
+    ) -> TouchpointConnection:
+        listing = Listing(info.context.shop.id, ("journey", str(self.row.id)))
+        page = page_of(listing, first, after, last, before, default=NESTED_SIZE)
+        rows = await info.context.loaders.journeys.load((self.row.id, page))
+        return connection(
+            TouchpointConnection, listing, page, rows, lambda row: touchpoint_of(row, info.context.shop),
+            lambda row: (row.at, row.key),
+        )  # fmt: skip
 
     @strawberry.field(description="The tags Rebloom wants on her in the shop.")
     async def tags(self, info: Info) -> list[str]:

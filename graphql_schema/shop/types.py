@@ -15,6 +15,7 @@ from graphql_schema.stages.types import LifecycleModel, model_named, model_type
 from plugin.domain.ids import gid
 from plugin.ledger import readers
 from plugin.ledger.readers import PushRow, SyncRow
+from plugin.ledger.touchpoints import present_key
 from plugin.lifecycle.choice import computed_of
 from plugin.lifecycle.lapse_fits import read_fit
 from plugin.lifecycle.models import models_of
@@ -172,6 +173,14 @@ class Shop:
     @strawberry.field(description="The last push of tags.")
     async def tag_push(self, info: Info) -> TagPushStatus:
         return push_status(await readers.push_row(info.context.store.database, self.shop.id))
+
+    @strawberry.field(
+        description="The public key of `POST /touchpoints` for the shop's own pages; it can only write. Null until "
+        "`touchpointKeyRotate` makes one.",
+        directives=needs(Scope.WRITE_SHOP),
+    )
+    async def touchpoint_key(self, info: Info) -> str | None:
+        return await present_key(info.context.store.database, self.shop.id)
 
     @strawberry.field(
         description="Partner tokens, oldest first, revoked ones included.", directives=needs(Scope.WRITE_TOKENS)

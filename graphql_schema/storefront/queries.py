@@ -20,7 +20,10 @@ from graphql_schema.storefront.types import (
     shown_offer,
     shown_recommendation,
 )
+from graphql_schema.touchpoints.mutations import recorded
+from graphql_schema.touchpoints.types import TouchpointInput, TouchpointPayload
 from plugin.domain.offers import OfferPlacement, OfferResponse
+from plugin.domain.touchpoints import storefront
 from plugin.errors import BadRequestError, NotFoundError
 from plugin.lifecycle.models import models_of
 from plugin.lifecycle.offers import recommend
@@ -94,6 +97,12 @@ class StorefrontMutation:
     @strawberry.mutation(description="The viewer takes up an offer of hers.")
     async def offer_accept(self, info: Info, id: strawberry.ID) -> StorefrontOfferPayload:
         return await _answered(info, id, OfferResponse.ACCEPTED)
+
+    @strawberry.mutation(
+        description="Record what the viewer or visitor did in the shop's pages, all or none. The same id twice is one."
+    )
+    async def touchpoint_record(self, info: Info, input: list[TouchpointInput]) -> TouchpointPayload:
+        return await recorded(info, input, storefront(info.context.viewer_id))
 
     @strawberry.mutation(description="The viewer turns an offer of hers down; she is not shown it again.")
     async def offer_dismiss(self, info: Info, id: strawberry.ID) -> StorefrontOfferPayload:

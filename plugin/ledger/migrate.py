@@ -38,7 +38,7 @@ def orm_config(url: str) -> dict[str, Any]:
         "connections": {name: connection},
         "apps": {
             APP: {
-                "models": ["plugin.ledger.fact_tables", "plugin.ledger.tables"],
+                "models": ["plugin.ledger.fact_tables", "plugin.ledger.tables", "plugin.ledger.touchpoint_tables"],
                 "default_connection": name,
                 "migrations": "plugin.ledger.migrations",
             }

@@ -20,6 +20,7 @@ _OF_CUSTOMER: Final = (
     ("segment_members", "customer_id"),
     ("segment_events", "customer_id"),
     ("offer_responses", "customer_id"),
+    ("touchpoints", "customer_id"),
     ("tag_records", "customer_id"),
     ("push_states", "customer_id"),
 )
@@ -87,6 +88,7 @@ async def merge_customers(session: Session, shop_id: int, *, kept: int, folded: 
     for sql in (
         "UPDATE customers SET merged_into = $3 WHERE shop_id = $1 AND merged_into = $2",
         "UPDATE orders SET customer_id = $3 WHERE shop_id = $1 AND customer_id = $2",
+        "UPDATE touchpoints SET customer_id = $3 WHERE shop_id = $1 AND customer_id = $2",
         (
             "INSERT INTO tag_records (shop_id, customer_id, tag, state, written_at)"
             " SELECT shop_id, CAST($3 AS BIGINT), tag, state, written_at"

@@ -27,6 +27,7 @@ from plugin.ledger.fact_tables import (
     SyncState,
     Variant,
 )
+from plugin.ledger.touchpoint_tables import Touchpoint, WriteKey
 
 
 class Shop(Model):
@@ -436,5 +437,5 @@ SHOP_TABLES: Final[tuple[type[ShopRow], ...]] = (
     SyncState, BulkRun, SetAside, Customer, Person, Product, Variant, Order, OrderLine, Refund, Profile,
     RfmPopulation, LapseFit, FactSheet, Placement, LifecycleModel, StageTransition, SupersededTransition, Segment,
     SegmentMember, SegmentEvent, CoPurchase, ProductRank, OfferResponse, TagRecord, PushState, PushRun, InboxDelivery,
-    PartnerToken,
+    PartnerToken, Touchpoint, WriteKey,
 )  # fmt: skip

@@ -30,7 +30,7 @@ from plugin.ledger.migrate import migrate
 from plugin.ledger.store import open_store
 from plugin.settings import Settings
 from plugin.shops import Clock, utc_now
-from plugin.web import health, install, pages, webhooks
+from plugin.web import health, install, pages, touchpoints, webhooks
 
 _STATUS: dict[type[RebloomError], int] = {
     BadRequestError: 400,
@@ -71,7 +71,7 @@ def create_app(
 
     return Starlette(
         lifespan=lifespan,
-        routes=[*pages.routes, *install.routes, *webhooks.routes, *graphql_routes, *health.routes],
+        routes=[*pages.routes, *install.routes, *webhooks.routes, *touchpoints.routes, *graphql_routes, *health.routes],
         exception_handlers={RebloomError: _refused, HTTPException: _http_error, Exception: _our_trouble},
     )
 
