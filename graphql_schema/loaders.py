@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -17,8 +18,17 @@ from plugin.ledger.stage_readers import PlacementRow, SupersededRow, TransitionR
 from plugin.ledger.store import Store
 from plugin.shops import ShopContext
 
+K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 A = TypeVar("A", bound=Hashable)
+
+
+class _Shared(DataLoader[K, V]):
+    """Where a field that must not be null fails, graphql-core cancels its neighbours; what several of them wait for
+    must not be cancelled with the first of them, or those left would end the whole request."""
+
+    def load(self, key: K) -> Awaitable[V]:
+        return asyncio.shield(super().load(key))
 
 
 def _by_id(read: Callable[[Sequence[int]], Awaitable[Mapping[int, V]]]) -> DataLoader[int, V | None]:
@@ -26,7 +36,7 @@ def _by_id(read: Callable[[Sequence[int]], Awaitable[Mapping[int, V]]]) -> DataL
         found = await read(ids)
         return [found.get(number) for number in ids]
 
-    return DataLoader(load)
+    return _Shared(load)
 
 
 def _lists(
@@ -41,7 +51,7 @@ def _lists(
         }
         return [found[arguments].get(parent, []) for parent, arguments in keys]
 
-    return DataLoader(load)
+    return _Shared(load)
 
 
 class Loaders:

@@ -55,7 +55,7 @@ def test_personal_fields_and_every_mutation_need_more_than_a_credential() -> Non
     writes = {field: scope for (kind, field), scope in MERCHANT_ACCESS.items() if kind == "Mutation"}
     assert all(scope.value.startswith("write_") for scope in writes.values())
     assert {scope for (kind, _), scope in MERCHANT_ACCESS.items() if kind == "Customer"} == {
-        Scope.READ_CUSTOMERS, Scope.READ_OFFERS, Scope.READ_SEGMENTS,
+        Scope.READ_CUSTOMERS, Scope.READ_OFFERS, Scope.READ_SEGMENTS, Scope.READ_TOUCHPOINTS,
     }  # fmt: skip
     anybody = {f"{kind}.{field}" for (kind, field), scope in MERCHANT_ACCESS.items() if scope is Scope.ANY}
     roots = {name for name in anybody if name.startswith(("Query.", "Mutation."))}
@@ -70,6 +70,7 @@ def test_the_storefront_can_name_nothing_but_offers_and_stages() -> None:
     kinds = {name for name, kind in core(storefront_schema).type_map.items() if isinstance(kind, GraphQLObjectType)}
     assert {name for name in kinds if not name.startswith("__")} == {
         "Money", "Mutation", "Offer", "Product", "ProductRecommendation", "Query", "Stage", "StorefrontOfferPayload",
+            "TouchpointPayload",
         "UserError", "Viewer",
     }  # fmt: skip
 
