@@ -19,6 +19,7 @@ from plugin.domain.instants import FOREVER
 from plugin.domain.rules import parse
 from plugin.domain.rules.batch import Batch
 from plugin.domain.rules.evaluate import evaluate
+from plugin.domain.rules.reads import places
 from plugin.domain.rules.syntax import Rule
 from plugin.domain.shipped_models import SHIPPED, ModelText, StageText
 
@@ -78,6 +79,12 @@ class LifecycleModel:
             if stage.key == key:
                 return stage
         raise KeyError(key)
+
+
+def models_read(model: LifecycleModel, primary_model: str) -> frozenset[str]:
+    """Keys of the models whose stages its rules read, its own among them where they read the state before."""
+    found = (place.model for rule in model for place in places(rule, primary_model))
+    return frozenset(key for key in found if key is not None)
 
 
 def classify(model: LifecycleModel, batch: Batch) -> Standing:
