@@ -21,7 +21,7 @@ from plugin.domain.rules.batch import Batch
 from plugin.domain.rules.evaluate import evaluate
 from plugin.domain.rules.reads import places
 from plugin.domain.rules.syntax import Rule
-from plugin.domain.shipped_models import SHIPPED, ModelText, StageText
+from plugin.domain.shipped_models import SHIPPED, VARIANTS, ModelText, StageText
 
 UNPLACED: Final = -1
 
@@ -143,4 +143,7 @@ def _alone(stage: StageRule) -> StageRule:
 
 
 MODELS: Final[Mapping[str, LifecycleModel]] = MappingProxyType({text.key: _built(text) for text in SHIPPED})
+MODEL_VARIANTS: Final[Mapping[str, tuple[LifecycleModel, ...]]] = MappingProxyType(
+    {key: tuple(map(_built, texts)) for key, texts in VARIANTS.items()}
+)
 BUYER_ACTIVITY: Final = MODELS["buyer-activity"]
