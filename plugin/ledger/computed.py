@@ -49,7 +49,9 @@ class Computed:
         )  # fmt: skip
 
 
-PROFILES: Final = Computed("profiles", "customer_id", ("customer_id",), (*PROFILE_COLUMNS, "due_at"), ("computed_at",))
+PROFILES: Final = Computed(
+    "profiles", "customer_id", ("customer_id",), (*PROFILE_COLUMNS, "due_at", "digest"), ("computed_at",)
+)
 PLACEMENTS: Final = Computed(
     "placements", "customer_id", ("model", "customer_id"),
     ("stage", "rung", "since_at", "since_day", "previous_stage", "valid_until", "because"),

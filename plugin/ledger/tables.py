@@ -99,7 +99,8 @@ class Profile(ShopRow):
     r"""The columns that rules read (`plugin/domain/rules/attributes.py`), one row a customer, all computed.
 
     Lists are texts "\x1fa\x1fb\x1f". `due_at` is the earliest instant at which any verdict about this customer
-    could change with no new fact; NULL when none can.
+    could change with no new fact; NULL when none can. `digest` stands for all that the row and the customer's history
+    were computed from (`plugin/lifecycle/digests.py`).
     """
 
     customer_id = column.key()
@@ -149,6 +150,7 @@ class Profile(ShopRow):
     loyalty_tier = column.name(null=True, length=64)
     loyalty_points = column.integer(null=True)
     due_at = column.instant(null=True)
+    digest = column.integer(null=True)
     computed_at = column.instant()
 
     class Meta:

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from plugin.domain.columns import Column, Ints, known
+from plugin.domain.columns import Bools, Column, Ints, known, text_numbers
 from plugin.domain.history import Entered, Journey, Standing, journey, stays
 from plugin.domain.instants import FOREVER
 from plugin.domain.lifecycles import LifecycleModel, classify
@@ -21,7 +21,7 @@ from plugin.domain.rules.places import Form, Place
 from plugin.domain.rules.reads import clauses, columns_read, functions_read, places
 from plugin.domain.rules.syntax import Matches, Rule
 from plugin.lifecycle.frames import Frame
-from plugin.lifecycle.plan import Plan
+from plugin.lifecycle.plan import Plan, Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,18 @@ class Trail:
     because: list[str]
 
 
-def trace(model: LifecycleModel, frame: Frame, plan: Plan) -> Trail:
-    """From the instant each customer was first known through `plan.as_of`."""
+def trace(model: LifecycleModel, frame: Frame, plan: Plan, *, whose: Bools | None = None) -> Trail:
+    """From the instant each customer (of `whose` it is true, or everyone) was first known through `plan.as_of`."""
 
     def judge(customer: Ints, at: Ints) -> Standing:
         return classify(model, past_batch(tuple(model), frame, plan, customer, at))
 
-    path = journey(*known_instants(frame), until=plan.as_of, judge=judge)
+    customers, instants = known_instants(frame)
+    if whose is not None:
+        customers, instants = customers[whose[customers]], instants[whose[customers]]
+    path = journey(customers, instants, until=plan.as_of, judge=judge)
     batch = past_batch(tuple(model), frame, plan, path.customer, path.at)
-    return Trail(path, stays(path), because(model, path, batch))
+    return Trail(path, stays(path), because(model, path, batch, plan.told))
 
 
 def first_known(frame: Frame) -> Ints:
@@ -95,22 +98,40 @@ def taken(column: Column, rows: Ints) -> Column:
     return Column(column.values[rows], column.null[rows])
 
 
-def because(model: LifecycleModel, path: Journey, batch: Batch) -> list[str]:
-    """JSON per entry. Entries that compare the same values share one text: a shop has few different reasons."""
+def because(model: LifecycleModel, path: Journey, batch: Batch, told: Told) -> list[str]:
+    """JSON per entry. A shop has few different reasons, so that each is put into words once: entries that compare the
+    same values, with the same verdicts, share the text that `told` keeps of them."""
     texts = np.full(len(path), "[]", dtype=object)
     for position, stage in enumerate(model.stages):
         for rung in range(len(stage.rungs) + 1):
             rows = np.flatnonzero((path.stage == position) & (path.rung == rung))
             if len(rows):
-                texts[rows] = _texts(stage.rule_of(rung), batch, rows)
+                texts[rows] = _texts(stage.rule_of(rung), batch, rows, told)
     return texts.tolist()
 
 
-def _texts(rule: Rule, batch: Batch, rows: Ints) -> NDArray[np.object_]:
-    codes = np.stack([*_values_shown(rule, batch, rows), *_rows_counted(rule, batch, rows)])
-    _, first, which = np.unique(codes, axis=1, return_index=True, return_inverse=True)
-    told = [reasons_json(reasons(rule, batch, row)) for row in rows[first].tolist()]
-    return np.array(told, dtype=object)[which.reshape(-1)]
+def _texts(rule: Rule, batch: Batch, rows: Ints, told: Told) -> NDArray[np.object_]:
+    codes = np.stack([*_values_shown(rule, batch, rows), *_verdicts(rule, batch, rows)], axis=1)
+    first, which = _distinct(codes)
+    texts, of_rule = np.empty(len(first), dtype=object), told.setdefault(rule, {})
+    for number, row in enumerate(first.tolist()):
+        key = codes[row].tobytes()
+        if key not in of_rule:
+            of_rule[key] = reasons_json(reasons(rule, batch, int(rows[row])))
+        texts[number] = of_rule[key]
+    return texts[which]
+
+
+def _distinct(codes: Ints) -> tuple[Ints, Ints]:
+    """Of rows of numbers: one place of each different row, and for each row which of them it is."""
+    factors = np.random.default_rng(7).integers(1, 2**62, codes.shape[1]) * 2 + 1  # odd: no column is lost
+    with np.errstate(over="ignore"):
+        mixed = (codes * factors).sum(axis=1)
+    _, first, which = np.unique(mixed, return_index=True, return_inverse=True)
+    if (codes[first[which]] == codes).all():
+        return first, which
+    _, first, which = np.unique(codes, axis=0, return_index=True, return_inverse=True)  # two rows fell on one number
+    return first, which.reshape(-1)
 
 
 def _values_shown(rule: Rule, batch: Batch, rows: Ints) -> Iterator[Ints]:
@@ -118,14 +139,13 @@ def _values_shown(rule: Rule, batch: Batch, rows: Ints) -> Iterator[Ints]:
         yield from _codes(place, batch, rows)
 
 
-def _rows_counted(rule: Rule, batch: Batch, rows: Ints) -> Iterator[Ints]:
-    """Of each function: the verdict, and the number of rows that a reason tells."""
+def _verdicts(rule: Rule, batch: Batch, rows: Ints) -> Iterator[Ints]:
+    """Of each clause the verdict, and of a function the number of rows that a reason tells."""
     for clause in clauses(rule):
-        if isinstance(clause, Matches):
-            leaf = answer(clause, batch)
-            yield leaf.holds[rows].astype(np.int64)
-            if leaf.rows is not None:
-                yield leaf.rows[rows]
+        leaf = answer(clause, batch)
+        yield leaf.holds[rows].astype(np.int64)
+        if isinstance(clause, Matches) and leaf.rows is not None:
+            yield leaf.rows[rows]
 
 
 def _codes(place: Place, batch: Batch, rows: Ints) -> tuple[Ints, Ints]:
@@ -141,8 +161,7 @@ def _codes(place: Place, batch: Batch, rows: Ints) -> tuple[Ints, Ints]:
         case Form.REAL:
             return column.values.view(np.int64), missing
         case Form.TEXT | Form.LIST:
-            numbers: dict[str, int] = {}
-            return np.array([numbers.setdefault(text, len(numbers)) for text in column.values.tolist()]), missing
+            return text_numbers(column.values), missing
         case _:
             return column.values, missing
 
