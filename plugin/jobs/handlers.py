@@ -17,6 +17,7 @@ from plugin.ledger.inbox import waiting_shops
 from plugin.ledger.store import Store
 from plugin.ledger.tables import Shop
 from plugin.lifecycle.fact_sheet import refresh_fact_sheet
+from plugin.lifecycle.granting import changed_since, grant_offers
 from plugin.lifecycle.offers import fit_offers
 from plugin.lifecycle.publish import push_tags
 from plugin.lifecycle.recompute import recompute_customers, recompute_shop
@@ -54,6 +55,7 @@ class Handlers:
             "push": self.push,
             "sweep": self.sweep,
             "facts": self.facts,
+            "offers": self.offers,
         }
 
     async def sync(self, shop_id: int) -> dict[str, Any]:
@@ -77,6 +79,7 @@ class Handlers:
         shop = await shop_by_id(shop_id)
         report = await recompute_shop(self._store, shop, as_of=self._now())
         await fit_offers(self._store, shop, now=self._now())
+        await grant_offers(self._store, shop, now=self._now())
         await refresh_fact_sheet(self._store, shop, now=self._now())
         return {"customers": report.customers, "transitions": report.transitions, "then": ["push"]}
 
@@ -95,6 +98,7 @@ class Handlers:
         shop = await shop_by_id(shop_id)
         if touched and shop.status == "installed":
             await recompute_customers(self._store, shop, sorted(touched), as_of=self._now())
+            await grant_offers(self._store, shop, now=self._now(), customers=touched)
             return {"customers": len(touched), "then": ["push"]}
         return {"customers": 0}
 
@@ -106,9 +110,18 @@ class Handlers:
         report = await push_tags(self._store, shop, gateway, now=self._now, dry_run=dry_run)
         return {"added": report.added, "removed": report.removed, "refused": report.refused}
 
+    async def offers(self, shop_id: int) -> dict[str, Any]:
+        """After a play was changed: who is offered what by it."""
+        report = await grant_offers(self._store, await shop_by_id(shop_id), now=self._now())
+        return report._asdict()
+
     async def sweep(self, shop_id: int) -> dict[str, Any]:
-        shop = await shop_by_id(shop_id)
-        moved = await sweep(self._store, shop, as_of=self._now())
+        shop, started = await shop_by_id(shop_id), self._now()
+        moved = await sweep(self._store, shop, as_of=started)
+        if moved:
+            await grant_offers(
+                self._store, shop, now=self._now(), customers=await changed_since(self._store, shop_id, started)
+            )
         return {"customers": moved, "then": ["push"] if moved else []}
 
     async def tick(self) -> None:

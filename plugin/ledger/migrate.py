@@ -38,7 +38,12 @@ def orm_config(url: str) -> dict[str, Any]:
         "connections": {name: connection},
         "apps": {
             APP: {
-                "models": ["plugin.ledger.fact_tables", "plugin.ledger.tables", "plugin.ledger.touchpoint_tables"],
+                "models": [
+                    "plugin.ledger.fact_tables",
+                    "plugin.ledger.tables",
+                    "plugin.ledger.touchpoint_tables",
+                    "plugin.ledger.offer_tables",
+                ],
                 "default_connection": name,
                 "migrations": "plugin.ledger.migrations",
             }

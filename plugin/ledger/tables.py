@@ -27,6 +27,7 @@ from plugin.ledger.fact_tables import (
     SyncState,
     Variant,
 )
+from plugin.ledger.offer_tables import OFFER_TABLES
 from plugin.ledger.touchpoint_tables import Touchpoint, WriteKey
 
 
@@ -146,6 +147,8 @@ class Profile(ShopRow):
     sms_status = column.name(null=True, length=32)
     spend_tier = column.name(null=True, length=16)
     subscription_status = column.name(null=True, length=32)
+    loyalty_tier = column.name(null=True, length=64)
+    loyalty_points = column.integer(null=True)
     due_at = column.instant(null=True)
     digest = column.integer(null=True)
     computed_at = column.instant()
@@ -439,5 +442,5 @@ SHOP_TABLES: Final[tuple[type[ShopRow], ...]] = (
     SyncState, BulkRun, SetAside, Customer, Person, Product, Variant, Order, OrderLine, Refund, Profile,
     RfmPopulation, LapseFit, FactSheet, Placement, LifecycleModel, StageTransition, SupersededTransition, Segment,
     SegmentMember, SegmentEvent, CoPurchase, ProductRank, OfferResponse, TagRecord, PushState, PushRun, InboxDelivery,
-    PartnerToken, Touchpoint, WriteKey,
+    PartnerToken, Touchpoint, WriteKey, *OFFER_TABLES,
 )  # fmt: skip

@@ -177,8 +177,14 @@ def _attributes(customers: Arrays) -> dict[str, Column]:
     columns["tags"] = text_column([_folded(tags) for tags in _texts(customers["tags"])])
     for name, stated in _ONE_OF.items():
         columns[name] = text_column([list_text([one]) if one else None for one in _texts(customers[stated])])
-    columns["subscription_status"] = text_column(nothing)
-    for name in ("company_id", "created_by_app_id", "abandoned_checkout_at", "abandoned_checkout_day"):
+    columns["subscription_status"] = columns["loyalty_tier"] = text_column(nothing)
+    for name in (
+        "company_id",
+        "created_by_app_id",
+        "abandoned_checkout_at",
+        "abandoned_checkout_day",
+        "loyalty_points",
+    ):
         columns[name] = int_column(nothing)
     return columns
 
