@@ -150,6 +150,10 @@ class Profile(ShopRow):
     subscription_status = column.name(null=True, length=32)
     loyalty_tier = column.name(null=True, length=64)
     loyalty_points = column.integer(null=True)
+    last_seen_at = column.instant(null=True)
+    last_seen_day = column.day()
+    nps_score = column.integer(null=True)
+    open_complaint = column.integer(null=True)  # 1: a case is open
     due_at = column.instant(null=True)
     digest = column.integer(null=True)
     computed_at = column.instant()
