@@ -165,6 +165,10 @@ class ShopGateway(Protocol):
         """At most METAFIELD_BATCH; with any error nothing of the call was written."""
         ...
 
+    async def subscriptions(self) -> list[tuple[str, str]]:
+        """(topic as the enum writes it, address) of this app's webhooks in the shop."""
+        ...
+
     async def subscribe(self, topic: str, uri: str) -> None:
         """`topic` as the enum writes it: ORDERS_CREATE. A subscription that is there already is a success."""
         ...

@@ -133,6 +133,17 @@ class ShopifyGateway:
         payload = _object(reply.field("metafieldsSet"), "metafieldsSet")
         return [imports.metafield_error(error) for error in payload.get("userErrors") or ()]
 
+    async def subscriptions(self) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        after: str | None = None
+        while True:
+            reply = await self._ask("Subscriptions", {"first": _MORE_CHILDREN, "after": after}, points=15)
+            page = _page(reply, "webhookSubscriptions")
+            found += [(str(node["topic"]), str(node["uri"])) for node in page.nodes]
+            if page.after is None:
+                return found
+            after = page.after
+
     async def subscribe(self, topic: str, uri: str) -> None:
         reply = await self._ask("Subscribe", {"topic": topic, "uri": uri})
         refused = user_errors(reply.field("webhookSubscriptionCreate"))
