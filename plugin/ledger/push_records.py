@@ -62,7 +62,8 @@ async def withdraw(database: Database, shop_id: int, *, at: int) -> None:
     await database.execute(
         "INSERT INTO withdrawals (shop_id, installed_at, started_at)"
         " SELECT id, installed_at, $1 FROM shops WHERE id = $2 ON CONFLICT (shop_id) DO UPDATE SET"
-        " installed_at = excluded.installed_at, started_at = excluded.started_at, finished_at = NULL WHERE withdrawals.installed_at <> excluded.installed_at",
+        " installed_at = excluded.installed_at, started_at = excluded.started_at, finished_at = NULL"
+        " WHERE withdrawals.installed_at <> excluded.installed_at",
         at,
         shop_id,
     )

@@ -24,7 +24,7 @@ __all__ = ["FILES_TAKE", "PushReport", "push_tags", "wanted_tags"]
 
 # Seconds that files take, whatever their size: removals, additions, metafields, each some four (the platform was seen
 # to take 2 to 4 s for a file of one line, beside uploading and asking). Where calls would have to wait longer for the
-# shop's bucket than that, files are quicker: from some 300 customers on in a shop of 100 points a second, 3,000 on Plus.
+# shop's bucket than that, files are quicker: from some 300 customers on at 100 points a second, 3,000 on Plus.
 FILES_TAKE: Final = 12.0
 SAMPLE: Final = 10
 _MUTATION: Final = 10.0  # points, as recorded
