@@ -198,7 +198,7 @@ def past_batch(rules: tuple[Rule, ...], frame: Frame, plan: Plan, customer: Ints
     columns = measure(frame.orders, customer, at, calendar=plan.calendar, lapse=plan.lapse, wanted=wanted)
     columns |= {name: taken(column, customer) for name, column in stated(frame, plan).items() if name in wanted}
     left = taken(_left(frame), customer)
-    for name in wanted & {"abandoned_checkout_at", "abandoned_checkout_day"}:  # not known before it was begun
+    for name in columns.keys() & {"abandoned_checkout_at", "abandoned_checkout_day"}:  # not known before it was begun
         columns[name] = Column(columns[name].values, columns[name].null | (left.values > at))
     for name in wanted - columns.keys():  # RFM: where somebody stood among the others is not kept
         columns[name] = Column(np.zeros(len(at), dtype=np.int64), np.ones(len(at), dtype=np.bool_))

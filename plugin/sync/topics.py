@@ -51,5 +51,5 @@ async def subscribe_all(gateway: ShopGateway, shop: ShopContext, settings: Setti
 async def missing_topics(gateway: ShopGateway, shop: ShopContext, settings: Settings) -> list[str]:
     """Topics that the shop does not send to this app's address."""
     uri = settings.app_url + WEBHOOK_PATH
-    there = {topic for topic, to in await gateway.subscriptions() if to == uri}
+    there = {each.topic for each in await gateway.subscriptions() if each.uri == uri}
     return [topic for topic in wanted_topics(shop) if topic not in there]

@@ -7,7 +7,7 @@ from plugin.ledger.shop_table import CreateShopTable
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rebloom", "0009_plays"), ("rebloom", "0012_digests")]
+    dependencies = [("rebloom", "0005_jobs")]
 
     operations = [
         CreateShopTable(
