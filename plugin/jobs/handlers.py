@@ -6,6 +6,7 @@ A handler gives a small summary; the kinds under `then` are put in line when it 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,11 +17,13 @@ from plugin.jobs.queue import Handler, Jobs
 from plugin.ledger.inbox import waiting_shops
 from plugin.ledger.store import Store
 from plugin.ledger.tables import Shop
+from plugin.lifecycle.codes import sync_codes
 from plugin.lifecycle.fact_sheet import refresh_fact_sheet
 from plugin.lifecycle.granting import changed_since, grant_offers
 from plugin.lifecycle.offers import fit_offers
 from plugin.lifecycle.publish import push_tags
 from plugin.lifecycle.recompute import recompute_customers, recompute_shop
+from plugin.lifecycle.redemptions import record_redemptions
 from plugin.lifecycle.sweep import sweep
 from plugin.settings import Settings
 from plugin.shops import Clock, ShopContext, context_of, shop_by_id
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 _DRAIN: Final = 500  # deliveries a round
 _KEEP_JOBS: Final = timedelta(days=7)
 _NIGHTLY: Final = 3  # the hour, UTC, at which every shop is recomputed: population-relative scores, offers
+_DISCOUNTS: Final = "write_discounts"
 _log = structlog.get_logger(__name__)
 
 
@@ -56,6 +60,7 @@ class Handlers:
             "sweep": self.sweep,
             "facts": self.facts,
             "offers": self.offers,
+            "codes": self.codes,
         }
 
     async def sync(self, shop_id: int) -> dict[str, Any]:
@@ -73,15 +78,16 @@ class Handlers:
             work_dir=work_folder(self._settings, shop.domain),
         )
         await self.recompute(shop_id)
-        return {"customers": report.customers, "orders": report.orders, "then": ["push"]}
+        return {"customers": report.customers, "orders": report.orders, "then": ["push", "codes"]}
 
     async def recompute(self, shop_id: int) -> dict[str, Any]:
         shop = await shop_by_id(shop_id)
         report = await recompute_shop(self._store, shop, as_of=self._now())
         await fit_offers(self._store, shop, now=self._now())
+        await record_redemptions(self._store, shop)
         await grant_offers(self._store, shop, now=self._now())
         await refresh_fact_sheet(self._store, shop, now=self._now())
-        return {"customers": report.customers, "transitions": report.transitions, "then": ["push"]}
+        return {"customers": report.customers, "transitions": report.transitions, "then": ["push", "codes"]}
 
     async def facts(self, shop_id: int) -> dict[str, Any]:
         """The fact sheet alone, for a shop that has none yet."""
@@ -98,8 +104,9 @@ class Handlers:
         shop = await shop_by_id(shop_id)
         if touched and shop.status == "installed":
             await recompute_customers(self._store, shop, sorted(touched), as_of=self._now())
+            await record_redemptions(self._store, shop, customers=touched)
             await grant_offers(self._store, shop, now=self._now(), customers=touched)
-            return {"customers": len(touched), "then": ["push"]}
+            return {"customers": len(touched), "then": ["push", "codes"]}
         return {"customers": 0}
 
     async def push(self, shop_id: int, *, dry_run: bool = False) -> dict[str, Any]:
@@ -113,7 +120,15 @@ class Handlers:
     async def offers(self, shop_id: int) -> dict[str, Any]:
         """After a play was changed: who is offered what by it."""
         report = await grant_offers(self._store, await shop_by_id(shop_id), now=self._now())
-        return report._asdict()
+        return {**report._asdict(), "then": ["codes"]}
+
+    async def codes(self, shop_id: int) -> dict[str, Any]:
+        """The shop's discount codes as the offers on record want them."""
+        shop = await shop_by_id(shop_id)
+        if shop.status != "installed" or _DISCOUNTS not in shop.scopes:
+            return {"stopped": "no scope" if shop.status == "installed" else shop.status}
+        gateway = await self._gateways.for_shop(shop_id)
+        return asdict(await sync_codes(self._store, shop, gateway, now=self._now))
 
     async def sweep(self, shop_id: int) -> dict[str, Any]:
         shop, started = await shop_by_id(shop_id), self._now()
@@ -122,7 +137,7 @@ class Handlers:
             await grant_offers(
                 self._store, shop, now=self._now(), customers=await changed_since(self._store, shop_id, started)
             )
-        return {"customers": moved, "then": ["push"] if moved else []}
+        return {"customers": moved, "then": ["push", "codes"] if moved else []}
 
     async def tick(self) -> None:
         """Once a minute: customers whose time has come, deliveries whose nudge was lost, once a day everything."""
