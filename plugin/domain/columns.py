@@ -41,10 +41,10 @@ def int_column(values: Sequence[int | None]) -> Column:
 
 def text_numbers(values: NDArray[Any]) -> Ints:
     """A number for each text, the same in any process: two texts share one once in 2^64."""
-    known: dict[str, int] = {}
+    known: dict[object, int] = {}
     numbers = [known[text] if text in known else known.setdefault(text, _number_of(text)) for text in values.tolist()]
     return np.array(numbers, dtype=np.int64)
 
 
-def _number_of(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
+def _number_of(text: object) -> int:
+    return int.from_bytes(blake2b(str(text).encode(), digest_size=8).digest(), "little", signed=True)

@@ -63,11 +63,14 @@ class Kept:
     gone: frozenset[int]  # who has rows, and is no customer of the frame
 
     def hold(self, digest: Ints, standings: Mapping[str, Standing], *, at: int) -> Bools:
-        """Whose history stands at `at`."""
+        """Whose history stands at `at`. `standings`: what the rules say now, of models that read nobody's stage; of the
+        others what is kept says until when it stands."""
         held: Bools = (self.digest == digest) & (self.digest != 0) & (self.due_at > at) & (self.computed_at <= at)
         held &= ~self.stray
-        for key, standing in standings.items():
-            held &= self.places[key].are(standing)
+        for key, places in self.places.items():
+            # Who stands nowhere has no row, and so nothing that says until when.
+            stands = (places.stage != UNPLACED) & (places.valid_until > at)
+            held &= places.are(standings[key]) if key in standings else stands
         return held
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from plugin.domain.columns import TEXT, Bools, Column, Ints, known
+from plugin.domain.history import Standing
 from plugin.domain.instants import FOREVER
-from plugin.domain.lifecycles import UNPLACED, LifecycleModel, classify
+from plugin.domain.lifecycles import UNPLACED, LifecycleModel, classify, models_read
 from plugin.domain.measures import MEASURES, measure
 from plugin.domain.rfm import rfm_columns
 from plugin.domain.rules.batch import Batch
@@ -21,7 +22,7 @@ from plugin.lifecycle.digests import digests
 from plugin.lifecycle.frames import Frame
 from plugin.lifecycle.kept import SCORES, Kept, KeptPlaces
 from plugin.lifecycle.plan import Plan
-from plugin.lifecycle.transitions import Trail, first_known, stated, taken, trace
+from plugin.lifecycle.transitions import History, Trail, first_known, stated, taken, trace, with_columns
 
 
 class _Placed(NamedTuple):
@@ -85,20 +86,23 @@ def compute(frame: Frame, plan: Plan, kept: Kept | None = None) -> Outcome:
     that does not stand."""
     digest = digests(frame, plan)
     batch = present_batch(frame, plan)
-    standings = {model.key: classify(model, batch) for model in plan.models}
+    plain = [model for model in plan.models if not models_read(model, plan.primary_model)]
+    standings = {model.key: classify(model, batch) for model in plain}
     told = np.ones(len(frame), dtype=np.bool_)
     if kept is not None:
         told = ~kept.hold(digest, standings, at=plan.as_of)
     first = first_known(frame)
     due = np.where(first > plan.as_of, first, batch.columns["next_fact_at"].values)
-    models, by_stage = [], {}
+    models, by_stage, others = list[_Told](), dict[str, int](), dict[str, History]()
     for model in plan.models:
-        until = standings[model.key].valid_until
+        before = None if kept is None else kept.places[model.key]
+        trail = trace(model, frame, plan, whose=told, others=others)
+        until = _until(trail, standings.get(model.key), told, before)
         due = np.minimum(due, until)
-        trail = trace(model, frame, plan, whose=told)
+        others[model.key] = History(model, trail, until)
         models.append(_Told(model, trail, _placed(trail, plan), until))
-        places = _present(models[-1].placed, told, None if kept is None else kept.places[model.key])
-        batch = replace(batch, columns={**batch.columns, **_stage_columns(model, places, until)})
+        places = _present(models[-1].placed, told, before)
+        batch = with_columns(batch, _stage_columns(model, places, until))
         if model.key == plan.primary_model:
             by_stage = _counted(model, places.stage)
     segments, members = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
@@ -112,6 +116,14 @@ def compute(frame: Frame, plan: Plan, kept: Kept | None = None) -> Outcome:
         frame.ids, told, moved, (np.concatenate(segments), np.concatenate(members)), by_stage, tuple(models), batch,
         due, digest,
     )  # fmt: skip
+
+
+def _until(trail: Trail, standing: Standing | None, told: Bools, kept: KeptPlaces | None) -> Ints:
+    """When each customer's stage may end: as the rules say now or, where they read stages, as the trail says."""
+    if standing is not None:
+        return standing.valid_until
+    until = np.full(len(told), FOREVER, dtype=np.int64) if trail.until is None else trail.until
+    return until if kept is None else np.where(told, until, kept.valid_until)
 
 
 def _moved(kept: Kept, batch: Batch, due: Ints) -> Bools:
