@@ -5,7 +5,7 @@ A handler gives a small summary; the kinds under `then` are put in line when it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +20,7 @@ from plugin.ledger.tables import Shop
 from plugin.lifecycle.codes import sync_codes
 from plugin.lifecycle.fact_sheet import refresh_fact_sheet
 from plugin.lifecycle.granting import changed_since, grant_offers
+from plugin.lifecycle.loyalty import expiring, refresh_loyalty
 from plugin.lifecycle.offers import fit_offers
 from plugin.lifecycle.publish import push_tags
 from plugin.lifecycle.recompute import recompute_customers, recompute_shop
@@ -61,6 +62,7 @@ class Handlers:
             "facts": self.facts,
             "offers": self.offers,
             "codes": self.codes,
+            "loyalty": self.loyalty,
         }
 
     async def sync(self, shop_id: int) -> dict[str, Any]:
@@ -82,9 +84,10 @@ class Handlers:
 
     async def recompute(self, shop_id: int) -> dict[str, Any]:
         shop = await shop_by_id(shop_id)
+        await record_redemptions(self._store, shop)
+        await refresh_loyalty(self._store, shop, now=self._now())
         report = await recompute_shop(self._store, shop, as_of=self._now())
         await fit_offers(self._store, shop, now=self._now())
-        await record_redemptions(self._store, shop)
         await grant_offers(self._store, shop, now=self._now())
         await refresh_fact_sheet(self._store, shop, now=self._now())
         return {"customers": report.customers, "transitions": report.transitions, "then": ["push", "codes"]}
@@ -103,9 +106,8 @@ class Handlers:
             touched.update(changed)
         shop = await shop_by_id(shop_id)
         if touched and shop.status == "installed":
-            await recompute_customers(self._store, shop, sorted(touched), as_of=self._now())
-            await record_redemptions(self._store, shop, customers=touched)
-            await grant_offers(self._store, shop, now=self._now(), customers=touched)
+            used = await record_redemptions(self._store, shop, customers=touched)
+            await self._members(shop, touched | used.referrers, also=touched)
             return {"customers": len(touched), "then": ["push", "codes"]}
         return {"customers": 0}
 
@@ -122,6 +124,20 @@ class Handlers:
         report = await grant_offers(self._store, await shop_by_id(shop_id), now=self._now())
         return {**report._asdict(), "then": ["codes"]}
 
+    async def loyalty(self, shop_id: int) -> dict[str, Any]:
+        """After the program was changed: everybody's tier and points by it."""
+        shop = await shop_by_id(shop_id)
+        changed = await self._members(shop, None)
+        return {"customers": changed, "then": ["push", "codes"]}
+
+    async def _members(self, shop: ShopContext, customers: set[int] | None, also: Iterable[int] = ()) -> int:
+        """Points and tiers of these (None: of all), then the profiles and offers of those who changed, and `also`."""
+        changed = await refresh_loyalty(self._store, shop, now=self._now(), customers=customers)
+        placed = changed.union(also)
+        await recompute_customers(self._store, shop, sorted(placed), as_of=self._now())
+        await grant_offers(self._store, shop, now=self._now(), customers=placed)
+        return len(changed)
+
     async def codes(self, shop_id: int) -> dict[str, Any]:
         """The shop's discount codes as the offers on record want them."""
         shop = await shop_by_id(shop_id)
@@ -132,6 +148,7 @@ class Handlers:
 
     async def sweep(self, shop_id: int) -> dict[str, Any]:
         shop, started = await shop_by_id(shop_id), self._now()
+        await self._members(shop, set(await expiring(self._store.database, shop.id, now=started)))
         moved = await sweep(self._store, shop, as_of=started)
         if moved:
             await grant_offers(
@@ -156,7 +173,7 @@ class Handlers:
         rows = await self._store.database.fetch(
             "SELECT 1 FROM profiles WHERE shop_id = $1 AND due_at <= $2 LIMIT 1", shop.id, to_us(self._now())
         )
-        return bool(rows)
+        return bool(rows) or bool(await expiring(self._store.database, shop.id, now=self._now()))
 
 
 def _quiet(_: object) -> None:

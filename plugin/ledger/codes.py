@@ -13,11 +13,7 @@ from plugin.ledger.database import Database, Row, Upsert
 from plugin.ledger.lists import among, id_list
 
 PLAY, COUPON, REFERRAL = "play", "coupon", "referral"
-_COLUMNS: Final = (
-    "code_id", "customer_id", "source", "subject", "offer_id", "code", "state", "title", "percentage", "amount",
-    "starts_at", "ends_at", "discount_id", "redeemed_at",
-)  # fmt: skip
-_INSERT: Final = Upsert(
+INSERT: Final = Upsert(
     table="offer_codes",
     columns=(
         "shop_id", "code_id", "customer_id", "source", "subject", "offer_id", "code", "folded", "state", "title",
@@ -94,7 +90,7 @@ async def wanted_codes(database: Database, shop_id: int, *, now: int, limit: int
 
 async def codes_of(database: Database, shop_id: int, customer_ids: Sequence[int]) -> list[Code]:
     rows = await database.fetch(
-        f"SELECT {', '.join(_COLUMNS)} FROM offer_codes WHERE shop_id = $1"
+        f"SELECT {', '.join(Code._fields)} FROM offer_codes WHERE shop_id = $1"
         f" AND {among(database.dialect, 'customer_id', 2)} ORDER BY customer_id, created_at, code_id",
         shop_id, id_list(database.dialect, customer_ids),
     )  # fmt: skip
@@ -104,7 +100,7 @@ async def codes_of(database: Database, shop_id: int, customer_ids: Sequence[int]
 async def in_state(database: Database, shop_id: int, state: str, *, after: int, limit: int) -> list[Code]:
     """By number, from the one after `after`."""
     rows = await database.fetch(
-        f"SELECT {', '.join(_COLUMNS)} FROM offer_codes WHERE shop_id = $1 AND state = $2 AND code_id > $3"
+        f"SELECT {', '.join(Code._fields)} FROM offer_codes WHERE shop_id = $1 AND state = $2 AND code_id > $3"
         " ORDER BY code_id LIMIT $4",
         shop_id, state, after, limit,
     )  # fmt: skip
@@ -120,7 +116,7 @@ def new_row(shop_id: int, code: Code, folded: str, now: int) -> Row:
 
 async def intend(database: Database, rows: Sequence[Row]) -> None:
     """Codes that are new; one that is there stays as it is."""
-    await database.upsert(_INSERT, rows)
+    await database.upsert(INSERT, rows)
 
 
 async def intend_again(database: Database, shop_id: int, codes: Sequence[Code], *, now: int) -> None:

@@ -131,10 +131,11 @@ async def _intend(run: _Run, wanted: Sequence[Wanted]) -> None:
     for offer in wanted:
         theirs = there.setdefault(offer.customer_id, [])
         known = _reusable(theirs, offer.play)
-        code = known if known is not None else _new(run, offer, theirs)
-        play = book.plays.get(offer.play)
+        fresh = new_code(run.secret, shop_id, offer.customer_id, records.PLAY, offer.play, theirs)
+        code = fresh if known is None else known
+        name = book.plays[offer.play].name if offer.play in book.plays else offer.play
         intended = code._replace(
-            offer_id=offer.offer_id, title=_title(play.name if play else offer.play, code), state="intended",
+            offer_id=offer.offer_id, title=code_title(name, code.code_id), state="intended",
             percentage=offer.percentage, amount=offer.amount, starts_at=now, ends_at=offer.until_at,
         )  # fmt: skip
         theirs[:] = [*(each for each in theirs if each.code_id != code.code_id), intended]
@@ -151,19 +152,20 @@ def _reusable(codes: Sequence[Code], play: str) -> Code | None:
     return next((code for code in same if code.state in {"idle", "closing"} and code.redeemed_at is None), None)
 
 
-def _new(run: _Run, offer: Wanted, codes: Sequence[Code]) -> Code:
+def new_code(  # noqa: PLR0917 - the parts of one code
+    secret: str, shop_id: int, customer_id: int, source: str, subject: str, codes: Sequence[Code]
+) -> Code:
+    """Beside those that the customer has; its terms are still to be filled in."""
     taken, generation = {code.code_id for code in codes}, 0
-    while (number := code_id(run.shop.id, offer.customer_id, offer.play, generation)) in taken:
+    while (number := code_id(shop_id, customer_id, f"{source}/{subject}", generation)) in taken:
         generation += 1
-    text = code_text(run.secret, run.shop.id, number)
-    return Code(
-        number, offer.customer_id, records.PLAY, offer.play, None, text, "intended", "", None, None, 0, None, None, None
-    )  # fmt: skip
+    text = code_text(secret, shop_id, number)
+    return Code(number, customer_id, source, subject, None, text, "intended", "", None, None, 0, None, None, None)
 
 
-def _title(name: str, code: Code) -> str:
+def code_title(name: str, code: int) -> str:
     """The number in it is what a code is known by as ours. No customer is named: titles are read in the admin."""
-    return f"{name[: _LONGEST_TITLE - 30]} (Rebloom {code.code_id})"
+    return f"{name[: _LONGEST_TITLE - 30]} (Rebloom {code})"
 
 
 async def _make(run: _Run) -> None:
