@@ -77,15 +77,22 @@ async def recompute_one(settings: Settings, domain: str, as_of: datetime | None)
     async with opened(settings) as store:
         shop = await shop_by_domain(domain)
         with _bar() as show:
-            by_stage = await _recompute(store, shop, as_of or utc_now(), show)
+            by_stage = await _recompute(store, shop, as_of or utc_now(), show, anew=True)
         for stage, count in by_stage.items():
             typer.echo(f"{stage}: {count}")
 
 
 async def _recompute(
-    store: Store, shop: ShopContext, as_of: datetime, show: Callable[[str, int, int | None], None]
+    store: Store,
+    shop: ShopContext,
+    as_of: datetime,
+    show: Callable[[str, int, int | None], None],
+    *,
+    anew: bool = False,
 ) -> dict[str, int]:
-    report = await recompute_shop(store, shop, as_of=as_of, progress=lambda done, of: show("stages", done, of))
+    report = await recompute_shop(
+        store, shop, as_of=as_of, progress=lambda done, of: show("stages", done, of), anew=anew
+    )
     await fit_offers(store, shop, now=as_of)
     return report.by_stage
 

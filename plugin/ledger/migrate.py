@@ -43,6 +43,7 @@ def orm_config(url: str) -> dict[str, Any]:
                     "plugin.ledger.tables",
                     "plugin.ledger.touchpoint_tables",
                     "plugin.ledger.offer_tables",
+                    "plugin.ledger.job_tables",
                 ],
                 "default_connection": name,
                 "migrations": "plugin.ledger.migrations",
