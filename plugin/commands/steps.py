@@ -18,9 +18,11 @@ from plugin.ledger.store import Store, open_store
 from plugin.lifecycle.offers import fit_offers
 from plugin.lifecycle.publish import push_tags
 from plugin.lifecycle.recompute import recompute_shop
+from plugin.lifecycle.withdraw import withdraw
 from plugin.settings import Settings
 from plugin.shops import ShopContext, shop_by_domain, utc_now
 from plugin.sync.backfill import run_sync
+from plugin.web.install import WEBHOOK_PATH
 from plugin.work import work_folder
 
 
@@ -118,6 +120,27 @@ async def push_one(settings: Settings, domain: str, *, dry_run: bool) -> None:
             typer.echo(f"  {line}")
         if report.refused:
             typer.echo(f"{report.refused} customers refused by the shop; see their reason in push_states")
+
+
+async def remove_one(settings: Settings, domain: str, *, dry_run: bool) -> None:
+    async with opened(settings) as store, _gateways(settings, store) as gateways:
+        shop = await shop_by_domain(domain)
+        with _bar() as show:
+            work = await withdraw(
+                store,
+                shop,
+                await gateways.for_shop(shop.id),
+                address=settings.app_url + WEBHOOK_PATH,
+                now=utc_now,
+                show=show,
+                dry_run=dry_run,
+            )
+        for what, count in work.counts.items():
+            typer.echo(f"{count} {what} {'would be ' if dry_run else ''}taken away")
+        if work.refused:
+            typer.echo(f"{work.refused} customers refused by the shop; run it again later")
+        if not dry_run:
+            typer.echo("Nothing is written there any more. Now uninstall the app in the shop's admin.")
 
 
 async def show_inbox(settings: Settings, domain: str | None, *, again: bool) -> None:
