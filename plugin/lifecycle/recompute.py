@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from plugin import metrics
 from plugin.domain.columns import Ints
 from plugin.domain.lapse import lapse_in_force
 from plugin.domain.measures import measure
@@ -115,6 +116,7 @@ async def _write(
     database, session = writers
     writer = session or database
     written = await reconcile(writer, TRANSITIONS, shop_id, pick, outcome.transitions, at=at)
+    metrics.STAGE_CHANGES.inc(written)
     written += await reconcile(writer, PLACEMENTS, shop_id, pick, outcome.placements, at=at)
     judged = frozenset(segment.id for segment in plan.segments)  # not one that was created meanwhile
     written += await keep_members(

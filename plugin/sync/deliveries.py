@@ -14,6 +14,7 @@ import structlog
 
 from integrations.shopify import payloads
 from integrations.shopify.mapping import customer_from_node, order_from_node
+from plugin import metrics
 from plugin.domain.facts import OrderFact
 from plugin.domain.ids import gid
 from plugin.domain.instants import to_us
@@ -86,6 +87,7 @@ async def _apply(work: _Work, delivery: Waiting, now: Clock) -> frozenset[int]:
         aside = await inbox.fail(work.store, work.shop_id, delivery.webhook_id, reason=reason, again=again)
         log.warning("delivery_failed", reason=reason, set_aside=aside, exc_info=not known)
         return frozenset()
+    metrics.WEBHOOK_LAG.observe(max(0.0, (to_us(now()) - delivery.received_at) / 1_000_000))
     log.debug("delivery_applied", note=outcome.note)
     return outcome.changed
 
