@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.rebloom-setup
 
-.PHONY: setup demo test check bench lock clean
+.PHONY: setup demo test check bench mutants lock clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,10 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python tests/support/links.py
 
+# Takes an hour or so: changes the pure rules one operator at a time and counts the changes that no test notices.
+mutants: setup
+	$(BIN)/mutmut run
+
 bench: setup
 	$(BIN)/python -m tests.bench
 
@@ -40,4 +44,4 @@ lock: $(BIN)/uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --all-extras pyproject.toml -o requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) node_modules .demo bench
+	rm -rf $(VENV) node_modules .demo bench mutants

@@ -10,7 +10,8 @@ from typing import TypeVar
 from strawberry.dataloader import DataLoader
 
 from graphql_schema.pagination import Page
-from plugin.domain.offers import OfferDecision, OfferPlacement
+from plugin.domain.offers import OfferPlacement
+from plugin.domain.plays.decide import OfferDecision, Refusal
 from plugin.ledger import readers, stage_readers
 from plugin.ledger.journeys import JourneyRow, journeys_of
 from plugin.ledger.readers import CustomerRow, ProductRow, SegmentRow
@@ -94,6 +95,9 @@ class Loaders:
         self.offers: DataLoader[tuple[int, tuple[OfferPlacement | None, int]], list[OfferDecision]] = _lists(
             self._offers
         )
+        self.decisions: DataLoader[tuple[int, OfferPlacement | None], list[OfferDecision | Refusal]] = _lists(
+            self._decisions
+        )
 
     async def _placements(self, ids: Sequence[int], at: int | None) -> Mapping[int, list[PlacementRow]]:
         if at is None:
@@ -103,9 +107,17 @@ class Loaders:
     async def _offers(
         self, ids: Sequence[int], how: tuple[OfferPlacement | None, int]
     ) -> Mapping[int, list[OfferDecision]]:
-        from plugin.lifecycle.offers import offers_for
+        from plugin.lifecycle.deciding import offers_for
 
         return await offers_for(self._store, self._shop, ids, placement=how[0], first=how[1], now=self._now)
+
+    async def _decisions(
+        self, ids: Sequence[int], placement: OfferPlacement | None
+    ) -> Mapping[int, list[OfferDecision | Refusal]]:
+        from plugin.lifecycle.deciding import decisions_for
+
+        found = await decisions_for(self._store, self._shop, ids, placement=placement, now=self._now)
+        return {customer: [*each.offers, *each.refused] for customer, each in found.items()}
 
     async def _wanted_tags(self, ids: Sequence[int]) -> Mapping[int, list[str]]:
         from plugin.lifecycle.publish import wanted_tags

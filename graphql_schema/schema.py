@@ -13,7 +13,7 @@ from graphql_schema.customers.queries import CustomerQueries
 from graphql_schema.facts.queries import FactQueries
 from graphql_schema.offers.mutations import OfferMutations
 from graphql_schema.offers.queries import OfferQueries
-from graphql_schema.offers.types import CrossSellOffer, LoyaltyOffer
+from graphql_schema.offers.types import AttentionOffer, CrossSellOffer, LoyaltyOffer, ReplenishmentOffer
 from graphql_schema.permissions import AccessTable, access_table
 from graphql_schema.scalars import SCALARS
 from graphql_schema.segments.mutations import SegmentMutations
@@ -39,7 +39,7 @@ class Mutation(ShopMutations, SegmentMutations, PolicyMutations, OfferMutations,
 merchant_schema: Final = strawberry.Schema(
     query=Query,
     mutation=Mutation,
-    types=[CrossSellOffer, LoyaltyOffer],
+    types=[CrossSellOffer, LoyaltyOffer, ReplenishmentOffer, AttentionOffer],
     config=StrawberryConfig(scalar_map=SCALARS),
 )
 storefront_schema: Final = strawberry.Schema(

@@ -106,6 +106,10 @@ class Gateways:
         tokens = ShopTokens(self, shop_id, self._locks[shop_id])
         return ShopifyGateway(AdminClient(self.settings, self.http, tokens, self._buckets[shop_id], self.pace))
 
+    async def refresh_ahead(self, shop_id: int, ahead: timedelta) -> None:
+        """New tokens if the shop's end within `ahead`. Raises ShopAccessError or ShopUnavailableError."""
+        await ShopTokens(self, shop_id, self._locks[shop_id]).refresh_ahead(ahead)
+
     async def close(self) -> None:
         await self.http.aclose()
 
@@ -140,6 +144,12 @@ class ShopTokens:
             if self._ends_before(tokens, self._gateways.now()):
                 raise
             return access
+
+    async def refresh_ahead(self, ahead: timedelta) -> None:
+        tokens = await self._row()
+        access = self._access(tokens)
+        if tokens.sealed_refresh is not None and self._ends_before(tokens, self._gateways.now() + ahead):
+            await self.renew(access)
 
     async def renew(self, refused: Access) -> Access:
         """Whoever comes first asks the shop; all others, here and in other processes, get what it was given."""
@@ -196,10 +206,11 @@ class ShopTokens:
         return Access(tokens.domain, grant.access_token)
 
     async def _claim(self, tokens: _Tokens) -> bool:
+        """A lease that would last longer than leases do is of a clock that has jumped since: it holds nobody up."""
         now = self._gateways.now()
         claimed = await self._database.execute(
-            "UPDATE shops SET refreshing_until = $1"
-            " WHERE id = $2 AND access_token = $3 AND (refreshing_until IS NULL OR refreshing_until <= $4)",
+            "UPDATE shops SET refreshing_until = $1 WHERE id = $2 AND access_token = $3"
+            " AND (refreshing_until IS NULL OR refreshing_until <= $4 OR refreshing_until > $1)",
             to_us(now + _LEASE),
             self._shop_id,
             tokens.sealed_access,

@@ -13,7 +13,7 @@ import strawberry
 from graphql_schema.access import Access, Scope, costs, needs
 from graphql_schema.context import Info, calendar_of, certain, instant
 from graphql_schema.node import Node
-from graphql_schema.offers.types import Offer, check_first, offer_of
+from graphql_schema.offers.types import Offer, OfferVerdict, check_first, offer_of, verdict_of
 from graphql_schema.pagination import NESTED_SIZE, Connection, Listing, Page, connection, given, page_of
 from graphql_schema.scalars import Money, money
 from graphql_schema.stages.types import (
@@ -219,6 +219,16 @@ class Customer(Node):
         size = check_first(first, MOST_OFFERS)
         found = await info.context.loaders.offers.load((self.row.id, (given(placement), size)))
         return [offer_of(offer, info.context.shop) for offer in found]
+
+    @strawberry.field(
+        description="What each play comes to for her: the offers, best first, then why the others make none.",
+        directives=needs(Scope.READ_OFFERS, points=5, size=50),
+    )
+    async def offer_decisions(
+        self, info: Info, placement: OfferPlacement | None = strawberry.UNSET
+    ) -> list[OfferVerdict]:
+        found = await info.context.loaders.decisions.load((self.row.id, given(placement)))
+        return [verdict_of(each, info.context.shop) for each in found]
 
     @strawberry.field(
         description="Her journey, the latest first: touchpoints, orders and refunds; 10 without a size.",

@@ -7,10 +7,12 @@ import strawberry
 from graphql_schema.access import Scope, needs
 from graphql_schema.context import Info
 from graphql_schema.errors import UserErrorCode, user_error
+from graphql_schema.offers.play_changes import PlayMutations
 from graphql_schema.offers.types import OfferPayload, offer_of, parse_offer_gid
-from plugin.domain.offers import OfferDecision, OfferResponse
+from plugin.domain.offers import OfferResponse
+from plugin.domain.plays.decide import OfferDecision
 from plugin.errors import BadRequestError, NotFoundError
-from plugin.lifecycle.offers import respond
+from plugin.lifecycle.deciding import respond
 
 
 async def answer(info: Info, offer_id: str, response: OfferResponse, *, viewer: int | None = None) -> OfferDecision:
@@ -26,7 +28,7 @@ async def answer(info: Info, offer_id: str, response: OfferResponse, *, viewer: 
 
 
 @strawberry.type
-class OfferMutations:
+class OfferMutations(PlayMutations):
     @strawberry.mutation(description="Record that a customer took an offer up.", directives=needs(Scope.WRITE_OFFERS))
     async def offer_accept(self, info: Info, id: strawberry.ID) -> OfferPayload:
         return await _answered(info, id, OfferResponse.ACCEPTED)

@@ -1,4 +1,4 @@
-"""Reading plays and recommendations."""
+"""Reading recommendations."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import strawberry
 from graphql_schema.access import Scope, needs
 from graphql_schema.context import Info
 from graphql_schema.ids import number_of
-from graphql_schema.offers.types import Play, ProductRecommendation, check_first, play_of, recommendation_of
+from graphql_schema.offers.play_changes import PlayQueries
+from graphql_schema.offers.types import ProductRecommendation, check_first, recommendation_of
 from graphql_schema.pagination import given
-from plugin.domain.offers import PLAYS
 from plugin.errors import BadRequestError
 from plugin.lifecycle.offers import recommend
 
@@ -18,15 +18,7 @@ MOST_RECOMMENDATIONS = 30
 
 
 @strawberry.type
-class OfferQueries:
-    @strawberry.field(
-        description="What each stage calls for; with `stage`, only what is for that stage of `buyer-activity`.",
-        directives=needs(Scope.READ_OFFERS),
-    )
-    def plays(self, stage: str | None = strawberry.UNSET) -> list[Play]:
-        wanted = given(stage)
-        return [play_of(play) for play in PLAYS if wanted is None or play.stage == wanted]
-
+class OfferQueries(PlayQueries):
     @strawberry.field(
         description="What goes with these products, then what is popular; without what the customer already has.",
         directives=needs(Scope.READ_OFFERS),

@@ -2,60 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Final
+from datetime import date, datetime
+from typing import Any, Final
 
 import strawberry
 
 from graphql_schema.access import Access, Scope
-from graphql_schema.context import Info, instant
+from graphql_schema.context import Info, certain, instant
 from graphql_schema.errors import UserError
+from graphql_schema.offers.play_types import Discount, Play, discount_of, play_of
 from graphql_schema.pagination import LARGEST_PAGE
 from graphql_schema.products import Product, load_product
 from graphql_schema.scalars import Money, money
 from graphql_schema.stages.types import Reason
 from plugin.domain import offers as domain
+from plugin.domain.calendar import day_date
 from plugin.domain.ids import LARGEST_ID
-from plugin.domain.offers import OfferKind, OfferPlacement
+from plugin.domain.offers import OfferKind
+from plugin.domain.plays.decide import OfferDecision, Refusal, WhyNot
+from plugin.domain.plays.play import Channel
+from plugin.domain.plays.situation import Step
 from plugin.errors import BadRequestError
 from plugin.shops import ShopContext
 
 _OFFERS = [Access(scope=Scope.READ_OFFERS)]
 _GID: Final = "gid://rebloom/Offer/"
 
-strawberry.enum(OfferKind, description="What an offer is for.")
-strawberry.enum(OfferPlacement, description="Where an offer can be shown; a MESSAGE needs consent.")
-
-
-@strawberry.type(
-    description="What a stage calls for: the rule, the incentive and the term of an offer.", directives=_OFFERS
-)
-class Play:
-    key: str = strawberry.field(description="Its stable name, such as `win-back-1`.")
-    name: str = strawberry.field(description="Its name for people.")
-    kind: OfferKind = strawberry.field(description="What its offers are for.")
-    stage: str | None = strawberry.field(description="The stage of `buyer-activity` it is for; null for any.")
-    rung: int | None = strawberry.field(description="The rung of that stage it is for; null for any.")
-    query: str = strawberry.field(description="The segment query that says who it is for.")
-    placements: list[OfferPlacement] = strawberry.field(description="Where its offers can be shown.")
-    percentage: int | None = strawberry.field(description="Percent off the order, where it has a discount.")
-    valid_days: int | None = strawberry.field(description="How long an offer holds; null without a term.")
-    priority: int = strawberry.field(description="Which of several fitting plays comes first: the highest.")
-
-
-def play_of(play: domain.Play) -> Play:
-    return Play(
-        key=play.key,
-        name=play.name,
-        kind=play.kind,
-        stage=play.stage,
-        rung=play.rung,
-        query=play.query,
-        placements=list(play.placements),
-        percentage=play.percentage,
-        valid_days=play.valid_days,
-        priority=play.priority,
-    )
+strawberry.enum(WhyNot, name="OfferRefusalReason", description="Why a play makes no offer. More may be added.")
 
 
 @strawberry.type(description="A product to offer, with the counts behind it.", directives=_OFFERS)
@@ -91,9 +64,11 @@ def _reason(reason: domain.OfferReason) -> Reason:
     )
 
 
-@strawberry.type(description="Money off an order.", directives=_OFFERS)
-class Discount:
-    percentage: int = strawberry.field(description="Percent off the whole order.")
+@strawberry.type(description="A message of an offer's series. Send each once.", directives=_OFFERS)
+class OfferMessage:
+    position: int = strawberry.field(description="Its place in the series, from 1.")
+    due_at: datetime = strawberry.field(description="Since when it is due.")
+    next_at: datetime | None = strawberry.field(description="When the next one will be; null after the last.")
 
 
 @strawberry.interface(description="Something to offer a customer now.", directives=_OFFERS)
@@ -106,6 +81,8 @@ class Offer:
     code: str | None = strawberry.field(description="The discount code that redeems it, once there is one.")
     cost_to_merchant: Money | None = strawberry.field(description="What it is expected to cost when it is used once.")
     play: Play | None = strawberry.field(description="The play it comes from.")
+    channels: list[Channel] = strawberry.field(description="What a message about it may go out by: her consent.")
+    message: OfferMessage | None = strawberry.field(description="The message that is due; null before the first.")
 
 
 @strawberry.type(description="Products that go with what the customer has.", directives=_OFFERS)
@@ -117,10 +94,27 @@ class CrossSellOffer(Offer):
 class LoyaltyOffer(Offer):
     discount: Discount = strawberry.field(description="The bonus.")
     tier: str | None = strawberry.field(description="The tier it belongs to, such as `5 orders`.")
+    products: list[ProductRecommendation] = strawberry.field(description="What to show beside it, best first.")
 
 
-def offer_of(offer: domain.OfferDecision, shop: ShopContext) -> Offer:
-    shared = {
+@strawberry.type(description="A product that is used up about now.", directives=_OFFERS)
+class ReplenishmentOffer(Offer):
+    due_at: date = strawberry.field(description="The day on which its own cycle comes round.")
+    product_id: strawberry.Private[int]
+
+    @strawberry.field(description="The product.")
+    async def product(self, info: Info) -> Product:
+        return await load_product(info, self.product_id)
+
+
+@strawberry.type(description="Attention that gives nothing away: thanks, tips, a question, a reminder, an invitation.",
+                 directives=_OFFERS)  # fmt: skip
+class AttentionOffer(Offer):
+    pass
+
+
+def offer_of(offer: OfferDecision, shop: ShopContext) -> Offer:
+    shared: dict[str, Any] = {
         "id": offer_gid(offer.customer_id, offer.id),
         "kind": offer.kind,
         "title": offer.title,
@@ -128,11 +122,40 @@ def offer_of(offer: domain.OfferDecision, shop: ShopContext) -> Offer:
         "valid_until": instant(offer.valid_until),
         "code": offer.code,
         "cost_to_merchant": None if offer.cost is None else money(offer.cost, shop.currency),
-        "play": play_of(offer.play),
+        "play": play_of(offer.play, shop.currency),
+        "channels": list(offer.channels),
+        "message": _message(offer.step),
     }
-    if offer.discount is None:
-        return CrossSellOffer(products=[recommendation_of(found) for found in offer.products], **shared)  # type: ignore[arg-type]  # the fields of the interface
-    return LoyaltyOffer(discount=Discount(percentage=offer.discount.percentage), tier=offer.tier, **shared)  # type: ignore[arg-type]  # as above
+    products = [recommendation_of(found) for found in offer.products]
+    if offer.discount is not None:
+        bonus = discount_of(offer.discount, shop.currency)
+        return LoyaltyOffer(discount=bonus, tier=offer.tier, products=products, **shared)
+    if offer.due is not None:
+        return ReplenishmentOffer(due_at=day_date(offer.due.day), product_id=offer.due.product_id, **shared)
+    if products:
+        return CrossSellOffer(products=products, **shared)
+    return AttentionOffer(**shared)
+
+
+def _message(step: Step | None) -> OfferMessage | None:
+    if step is None:
+        return None
+    return OfferMessage(position=step.position, due_at=certain(step.due_at), next_at=instant(step.next_at))
+
+
+@strawberry.type(description="A play and what came of it for a customer.", directives=_OFFERS)
+class OfferVerdict:
+    play: Play = strawberry.field(description="The play.")
+    offer: Offer | None = strawberry.field(description="The offer it makes; null where it makes none.")
+    why_not: WhyNot | None = strawberry.field(description="Why it makes none; null where it makes one.")
+    text: str | None = strawberry.field(description="The same for people.")
+
+
+def verdict_of(found: OfferDecision | Refusal, shop: ShopContext) -> OfferVerdict:
+    play = play_of(found.play, shop.currency)
+    if isinstance(found, Refusal):
+        return OfferVerdict(play=play, offer=None, why_not=found.why, text=found.text)
+    return OfferVerdict(play=play, offer=offer_of(found, shop), why_not=None, text=None)
 
 
 @strawberry.type(description="What came of answering an offer.", directives=_OFFERS)

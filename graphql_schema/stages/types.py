@@ -16,8 +16,8 @@ from graphql_schema.context import Info, calendar_of, certain, instant
 from graphql_schema.pagination import Connection
 from plugin.domain.calendar import epoch_day
 from plugin.domain.instants import to_us
+from plugin.domain.lifecycles import MODEL_VARIANTS, StageRule
 from plugin.domain.lifecycles import LifecycleModel as Model
-from plugin.domain.lifecycles import StageRule
 from plugin.domain.reasons import Reason as DomainReason
 from plugin.domain.reasons import text as reason_text
 from plugin.errors import BadRequestError
@@ -101,6 +101,17 @@ class LifecycleModelVersion:
 
 
 @strawberry.type(
+    description="Another form of a shipped model, to be saved under its key with `lifecycleModelSave`; it is not "
+    "computed before.",
+    directives=_LIFECYCLE,
+)
+class LifecycleModelVariant:
+    key: str = strawberry.field(description="The key to save it under, such as `journey-funnel-b2b`.")
+    name: str = strawberry.field(description="Its name for people.")
+    stages: list[Stage] = strawberry.field(description="Its stages in the order of the journey.")
+
+
+@strawberry.type(
     description="An ordered list of stages, each with one rule; the first that holds names the customer's stage.",
     directives=_LIFECYCLE,
 )
@@ -120,6 +131,13 @@ class LifecycleModel:
         return [
             LifecycleModelVersion(version=version, name=name, note=note, created_at=certain(at))
             for version, name, note, at in rows
+        ]
+
+    @strawberry.field(description="Other forms of it that ship, such as that of `journey-funnel` for B2B.")
+    def variants(self) -> list[LifecycleModelVariant]:
+        return [
+            LifecycleModelVariant(key=model.key, name=model.name, stages=[stage_of(rule) for rule in model.stages])
+            for model in MODEL_VARIANTS.get(self.key, ())
         ]
 
     @strawberry.field(description="The stages in the order of the journey.")

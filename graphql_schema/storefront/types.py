@@ -16,6 +16,7 @@ from graphql_schema.offers.types import offer_gid
 from graphql_schema.products import Product, load_product
 from plugin.domain import offers as domain
 from plugin.domain.offers import OfferKind
+from plugin.domain.plays.decide import OfferDecision
 
 _PUBLIC = [Access(scope=Scope.ANY)]
 MOST_OFFERS = 10
@@ -52,7 +53,7 @@ def shown_recommendation(found: domain.Recommendation) -> StorefrontRecommendati
     return StorefrontRecommendation(because=[reason.text for reason in found.because], product_id=found.product_id)
 
 
-def shown_offer(offer: domain.OfferDecision) -> StorefrontOffer:
+def shown_offer(offer: OfferDecision) -> StorefrontOffer:
     return StorefrontOffer(
         id=offer_gid(offer.customer_id, offer.id),
         kind=offer.kind,

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from plugin.domain.columns import Bools, Ints
+from plugin.domain.instants import FOREVER
 
 
 class Standing(NamedTuple):
@@ -70,6 +71,47 @@ def journey(customer: Ints, at: Ints, *, until: int, judge: Judge) -> Journey:
         due = standing.valid_until < limit
         customer, at, limit = customer[due], standing.valid_until[due], limit[due]
     return _merged(passes)
+
+
+class Before(NamedTuple):
+    """Per pair, the state before its evaluation: the stage held until then (UNPLACED: none), since when, and the stage
+    before that stay (-1: it was the first)."""
+
+    stage: Ints
+    since: Ints
+    previous: Ints
+
+
+JudgeInTurn = Callable[[Ints, Ints, Before], Standing]
+
+
+def journey_in_turn(
+    customer: Ints, at: Ints, *, until: int, judge: JudgeInTurn, again: Callable[[Ints], Ints]
+) -> tuple[Journey, Ints]:
+    """`journey` for rules that read the state before their own evaluation (segment-language.md, 10.1): each evaluation
+    waits for the one before it, of all customers side by side. A change of stage is itself something that such rules
+    read; they are asked again at `again` of its instant, which must lie later. Beside the journey, per customer's index
+    up to the largest, when the latest verdict ends with no new fact (FOREVER for those without one)."""
+    customer, at = _distinct(customer, at)
+    people = int(customer.max(initial=-1)) + 1
+    following = np.searchsorted(customer, np.arange(people + 1, dtype=np.int64))
+    fact, last_fact = following[:-1].copy(), following[1:]
+    wakes = np.full(people, FOREVER, dtype=np.int64)
+    stage, since, previous = (np.full(people, -1, dtype=np.int64) for _ in Before._fields)
+    passes: list[tuple[Ints, Ints, Standing]] = []
+    while True:
+        fact_at = np.where(fact < last_fact, at[np.minimum(fact, max(len(at) - 1, 0))], FOREVER) if len(at) else wakes
+        now = np.minimum(fact_at, wakes)
+        due = np.flatnonzero(now <= until)
+        if not len(due):
+            return _merged(passes), wakes
+        standing = judge(due, now[due], Before(stage[due], since[due], previous[due]))
+        passes.append((due, now[due], standing))
+        moved = standing.stage != stage[due]
+        gone = due[moved]
+        previous[gone], since[gone], stage[gone] = stage[gone], now[gone], standing.stage[moved]
+        wakes[due] = np.where(moved, np.minimum(standing.valid_until, again(now[due])), standing.valid_until)
+        fact[due] += fact_at[due] <= now[due]
 
 
 def _distinct(customer: Ints, at: Ints) -> tuple[Ints, Ints]:

@@ -19,8 +19,9 @@ from plugin.domain.instants import FOREVER
 from plugin.domain.rules import parse
 from plugin.domain.rules.batch import Batch
 from plugin.domain.rules.evaluate import evaluate
+from plugin.domain.rules.reads import places
 from plugin.domain.rules.syntax import Rule
-from plugin.domain.shipped_models import SHIPPED, ModelText, StageText
+from plugin.domain.shipped_models import SHIPPED, VARIANTS, ModelText, StageText
 
 UNPLACED: Final = -1
 
@@ -80,6 +81,12 @@ class LifecycleModel:
         raise KeyError(key)
 
 
+def models_read(model: LifecycleModel, primary_model: str) -> frozenset[str]:
+    """Keys of the models whose stages its rules read, its own among them where they read the state before."""
+    found = (place.model for rule in model for place in places(rule, primary_model))
+    return frozenset(key for key in found if key is not None)
+
+
 def classify(model: LifecycleModel, batch: Batch) -> Standing:
     """The stage and rung of each pair, and until when that stands with no new fact."""
     stage = np.full(len(batch), UNPLACED, dtype=np.int64)
@@ -136,4 +143,7 @@ def _alone(stage: StageRule) -> StageRule:
 
 
 MODELS: Final[Mapping[str, LifecycleModel]] = MappingProxyType({text.key: _built(text) for text in SHIPPED})
+MODEL_VARIANTS: Final[Mapping[str, tuple[LifecycleModel, ...]]] = MappingProxyType(
+    {key: tuple(map(_built, texts)) for key, texts in VARIANTS.items()}
+)
 BUYER_ACTIVITY: Final = MODELS["buyer-activity"]

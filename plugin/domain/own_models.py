@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from plugin.domain.errors import DomainError
-from plugin.domain.lifecycles import LifecycleModel, RungRule, StageRule
+from plugin.domain.lifecycles import LifecycleModel, RungRule, StageRule, models_read
 from plugin.domain.rules import Names, Problem, Rule, RuleError, parse
 from plugin.domain.rules.names import find_cycle
 from plugin.domain.rules.reads import places
@@ -17,6 +17,7 @@ MOST_STAGES: Final = 20
 MOST_RUNGS: Final = 9
 _LONGEST_NAME: Final = 255
 _MODEL_KEY: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_RELATIVE: Final = frozenset({"rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_group"})
 _STAGE_KEY: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -75,7 +76,7 @@ def compile_model(text: OwnModel, *, names: Names, version: int, like: Lifecycle
 def cycle_of(models: Mapping[str, LifecycleModel], primary_model: str) -> tuple[str, ...]:
     """Models whose rules wait for each other's stages; empty when none do."""
     return find_cycle({
-        key: frozenset(place.model for rule in model for place in places(rule, primary_model) if place.model)
+        key: models_read(model, primary_model) - {key}  # its own state before is no cycle
         for key, model in models.items()
     })  # fmt: skip
 
@@ -136,8 +137,10 @@ class _Reading:
         except RuleError as error:
             self.problems.extend(ModelProblem(field, each.message, stage, rung, each) for each in error.problems)
             return parse("number_of_orders = 0").rule
-        read = {place.model for place in places(rule, self.names.primary_model)} - {None}
-        if read:
-            says = "A stage follows from facts alone, so that its history can be told; leave out what reads a stage."
+        relative = {place.column for place in places(rule, self.names.primary_model)} & _RELATIVE
+        if relative:
+            says = (
+                f"Where somebody stood among others is not kept, and a stage has a history; leave out {min(relative)}."
+            )
             self.problems.append(ModelProblem(field, says, stage, rung))
         return rule

@@ -14,7 +14,9 @@ What the field's texts leave open is settled so:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 
@@ -201,6 +203,11 @@ def _first_order(key: str, name: str) -> StageText:
     )  # fmt: skip
 
 
+_JOURNEY_FUNNEL: Final = ModelText(
+    key="journey-funnel", name="Journey funnel", source="004_ee64d9ff82d3b374.txt",
+    stages=_to_advocacy(_first_order("purchase", "Purchase")),
+)  # fmt: skip
+
 SHIPPED: Final = (
     _BUYER_ACTIVITY,
     _REACH_LOYALTY,
@@ -209,8 +216,21 @@ SHIPPED: Final = (
         key="awareness-advocacy", name="Awareness to advocacy", source="003_264792ea664a6fde.txt",
         stages=_to_advocacy(_first_order("conversion", "Conversion")),
     ),
-    ModelText(
-        key="journey-funnel", name="Journey funnel", source="004_ee64d9ff82d3b374.txt",
-        stages=_to_advocacy(_first_order("purchase", "Purchase")),
-    ),
+    _JOURNEY_FUNNEL,
 )  # fmt: skip
+
+
+def _of_contacts(stage: StageText) -> StageText:
+    return replace(stage, query=f"companies IS NOT NULL AND ({stage.query})")
+
+
+# Not computed by themselves: a merchant saves one as a model of her own. Customers who are nobody's contact stand in no
+# stage of it.
+VARIANTS: Final[Mapping[str, tuple[ModelText, ...]]] = MappingProxyType({
+    "journey-funnel": (
+        replace(
+            _JOURNEY_FUNNEL, key="journey-funnel-b2b", name="Journey funnel, B2B: company contacts",
+            stages=tuple(map(_of_contacts, _JOURNEY_FUNNEL.stages)),
+        ),
+    ),
+})  # fmt: skip

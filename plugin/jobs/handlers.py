@@ -5,18 +5,22 @@ A handler gives a small summary; the kinds under `then` are put in line when it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from plugin.domain.instants import to_us
+from plugin.domain.instants import from_us, to_us
 from plugin.jobs.queue import Handler, Jobs
-from plugin.ledger.inbox import waiting_shops
+from plugin.jobs.schedule import SCHEDULE, due
+from plugin.ledger.inbox import mark_leavers, waiting_shops
+from plugin.ledger.retention import let_go
 from plugin.ledger.store import Store
 from plugin.ledger.tables import Shop
 from plugin.lifecycle.fact_sheet import refresh_fact_sheet
+from plugin.lifecycle.granting import changed_since, grant_offers
 from plugin.lifecycle.offers import fit_offers
 from plugin.lifecycle.publish import push_tags
 from plugin.lifecycle.recompute import recompute_customers, recompute_shop
@@ -32,35 +36,51 @@ if TYPE_CHECKING:
 
 _DRAIN: Final = 500  # deliveries a round
 _KEEP_JOBS: Final = timedelta(days=7)
-_NIGHTLY: Final = 3  # the hour, UTC, at which every shop is recomputed: population-relative scores, offers
+_TOKEN_AHEAD: Final = timedelta(minutes=10)  # before its end; a call that finds it older renews it itself
+_FORGOTTEN: Final = 20_000  # jobs remembered as put in line, so that a minute asks the engine only for what is new
 _log = structlog.get_logger(__name__)
 
 
 class Handlers:
     """The shell's work by name, over one store and the gateways of its shops."""
 
-    def __init__(self, settings: Settings, store: Store, gateways: Gateways, jobs: Jobs, now: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        gateways: Gateways,
+        jobs: Jobs,
+        now: Clock,
+        *,
+        settle_in: Callable[[int], Awaitable[object]] | None = None,
+    ) -> None:
+        """`settle_in` ends an installation that was broken off (`plugin/web/install.py`)."""
         self._settings = settings
         self._store = store
         self._gateways = gateways
         self._jobs = jobs
         self._now = now
+        self._settle_in = settle_in
+        self._asked: set[tuple[str, int, str]] = set()
 
     def by_kind(self) -> Mapping[str, Handler]:
-        return {
+        """Only `inbox` works for a shop that does not let us in: it is how a shop leaves, and is forgotten."""
+        of_installed: dict[str, Handler] = {
             "sync": self.sync,
-            "inbox": self.inbox,
             "recompute": self.recompute,
             "push": self.push,
             "sweep": self.sweep,
             "facts": self.facts,
+            "offers": self.offers,
+            "token": self.token,
+            "retention": self.retention,
+            "settle": self.settle,
         }
+        return {"inbox": self.inbox} | {kind: _while_installed(work) for kind, work in of_installed.items()}
 
     async def sync(self, shop_id: int) -> dict[str, Any]:
         """Copy the shop, then everything that follows from it."""
         shop = await shop_by_id(shop_id)
-        if shop.status != "installed":
-            return {"stopped": shop.status}
         gateway = await self._gateways.for_shop(shop_id)
         report = await run_sync(
             self._store,
@@ -77,6 +97,7 @@ class Handlers:
         shop = await shop_by_id(shop_id)
         report = await recompute_shop(self._store, shop, as_of=self._now())
         await fit_offers(self._store, shop, now=self._now())
+        await grant_offers(self._store, shop, now=self._now())
         await refresh_fact_sheet(self._store, shop, now=self._now())
         return {"customers": report.customers, "transitions": report.transitions, "then": ["push"]}
 
@@ -95,40 +116,95 @@ class Handlers:
         shop = await shop_by_id(shop_id)
         if touched and shop.status == "installed":
             await recompute_customers(self._store, shop, sorted(touched), as_of=self._now())
+            await grant_offers(self._store, shop, now=self._now(), customers=touched)
             return {"customers": len(touched), "then": ["push"]}
         return {"customers": 0}
 
     async def push(self, shop_id: int, *, dry_run: bool = False) -> dict[str, Any]:
         shop = await shop_by_id(shop_id)
-        if shop.status != "installed":
-            return {"stopped": shop.status}
         gateway = await self._gateways.for_shop(shop_id)
         report = await push_tags(self._store, shop, gateway, now=self._now, dry_run=dry_run)
         return {"added": report.added, "removed": report.removed, "refused": report.refused}
 
+    async def offers(self, shop_id: int) -> dict[str, Any]:
+        """After a play was changed: who is offered what by it."""
+        report = await grant_offers(self._store, await shop_by_id(shop_id), now=self._now())
+        return report._asdict()
+
     async def sweep(self, shop_id: int) -> dict[str, Any]:
-        shop = await shop_by_id(shop_id)
-        moved = await sweep(self._store, shop, as_of=self._now())
+        shop, started = await shop_by_id(shop_id), self._now()
+        moved = await sweep(self._store, shop, as_of=started)
+        if moved:
+            await grant_offers(
+                self._store, shop, now=self._now(), customers=await changed_since(self._store, shop_id, started)
+            )
         return {"customers": moved, "then": ["push"] if moved else []}
 
+    async def token(self, shop_id: int) -> dict[str, Any]:
+        """New tokens before the old ones end, so that no call has to wait for them and none is lost in idle months."""
+        await self._gateways.refresh_ahead(shop_id, _TOKEN_AHEAD)
+        return {}
+
+    async def retention(self, shop_id: int) -> dict[str, Any]:
+        return await let_go(self._store.database, shop_id, now=self._now())
+
+    async def settle(self, shop_id: int) -> dict[str, Any]:
+        """An installation that was broken off between its token and its first copy."""
+        if self._settle_in is not None:
+            await self._settle_in(shop_id)
+        return {}
+
     async def tick(self) -> None:
-        """Once a minute: customers whose time has come, deliveries whose nudge was lost, once a day everything."""
+        """Once a minute: who has left, what the schedule says, customers whose time has come, deliveries whose nudge
+        was lost, tokens near their end, installations that were broken off."""
+        await mark_leavers(self._store)
         now = self._now()
-        shops = [context_of(row) for row in await Shop.filter(status="installed")]
-        for shop in shops:
+        for row in await Shop.filter(status="installed"):
+            shop = context_of(row)
+            for kind, once in due(SCHEDULE, shop.id, from_us(shop.installed_at), now):
+                await self._once(kind, shop.id, once)
             if await self._someone_due(shop):
                 await self._jobs.nudge("sweep", shop.id)
-            if now.hour == _NIGHTLY:
-                await self._jobs.enqueue("recompute", shop.id, once=f"nightly-{now:%Y-%m-%d}")
+            ends = row.access_expires_at
+            if row.refresh_token is not None and ends is not None and ends <= to_us(now + _TOKEN_AHEAD):
+                await self._once("token", shop.id, f"ends-{ends}")
+            if shop.platform_id is None or not await self._ever_copied(shop):
+                await self._once("settle", shop.id, f"installed-{shop.installed_at}")
         for shop_id in await waiting_shops(self._store):
             await self._jobs.nudge("inbox", shop_id)
         await self._jobs.forget_before(now - _KEEP_JOBS)
+
+    async def _once(self, kind: str, shop_id: int, once: str) -> None:
+        if (kind, shop_id, once) in self._asked:
+            return
+        await self._jobs.enqueue(kind, shop_id, once=once)
+        if len(self._asked) >= _FORGOTTEN:
+            self._asked.clear()
+        self._asked.add((kind, shop_id, once))
+
+    async def _ever_copied(self, shop: ShopContext) -> bool:
+        """A copy was begun since this installation."""
+        rows = await self._store.database.fetch(
+            "SELECT 1 FROM sync_states WHERE shop_id = $1 AND started_at >= $2", shop.id, shop.installed_at
+        )
+        return bool(rows)
 
     async def _someone_due(self, shop: ShopContext) -> bool:
         rows = await self._store.database.fetch(
             "SELECT 1 FROM profiles WHERE shop_id = $1 AND due_at <= $2 LIMIT 1", shop.id, to_us(self._now())
         )
         return bool(rows)
+
+
+def _while_installed(work: Handler) -> Handler:
+    """Nothing is begun for a shop that has left, whatever was in line for it."""
+
+    @wraps(work)
+    async def guarded(shop_id: int, **arguments: object) -> Mapping[str, Any]:
+        shop = await shop_by_id(shop_id)
+        return await work(shop_id, **arguments) if shop.status == "installed" else {"stopped": shop.status}
+
+    return guarded
 
 
 def _quiet(_: object) -> None:

@@ -1,16 +1,20 @@
 """Durable jobs on DBOS, behind one small door: `enqueue(kind, shop, …)`, handlers by kind, a clock tick.
 
 A handler must be safe to run again from its beginning: a killed process repeats the job in flight. Jobs of one shop
-run one after another (a queue partitioned by shop), shops run side by side. Traps and figures: `plugin/DECISIONS.md`.
+run one after another (a queue partitioned by shop), shops run side by side. What fails in passing is put in line again
+after a while and holds no place meanwhile, so that a shop that is down slows no other. Traps and figures:
+`plugin/DECISIONS.md`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -18,64 +22,78 @@ from typing import Any, Final
 import structlog
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowHandleAsync
 
-from plugin.errors import ShopAccessError, ShopRefusedError, UnavailableError
-from plugin.jobs.liveness import beat, forget
+from plugin.errors import UnavailableError
+from plugin.jobs.failures import failure_of, raised, waits
+from plugin.jobs.liveness import BEAT, beat, forget, tick_for_ever
 from plugin.ledger.database import Database
 
 Handler = Callable[..., Awaitable[Mapping[str, Any]]]  # (shop_id, **arguments) -> summary, with `then`
 
-_QUEUE: Final = "shops"
-_TICKS: Final = "ticks"
+QUEUE: Final = "shops"
 _VERSION: Final = "1"  # raised only when running jobs cannot be finished by new code
-_ATTEMPTS: Final = 6
+_AT_ONCE: Final = 8  # jobs of one process; most of their time they wait for a shop or the database
+_GRACE: Final = 10  # seconds that jobs have to end when the process is told to
 _log = structlog.get_logger(__name__)
 _handlers: dict[str, Handler] = {}
-_on_tick: list[Callable[[], Awaitable[None]]] = []
+_running: dict[str, asyncio.Task[Any]] = {}
 
 
-def _worth_retrying(error: BaseException) -> bool:
-    """Trying again does not help where the shop said no or took our access away."""
-    return not isinstance(error, (ShopAccessError, ShopRefusedError, KeyError, TypeError))
-
-
-@DBOS.step(
-    name="handle", retries_allowed=True, interval_seconds=2, backoff_rate=3, max_attempts=_ATTEMPTS,
-    should_retry=_worth_retrying,
-)  # fmt: skip
+@DBOS.step(name="handle")
 async def _handle(kind: str, shop_id: int, arguments: dict[str, Any]) -> Mapping[str, Any]:
-    with structlog.contextvars.bound_contextvars(job=kind, shop_id=shop_id):
-        return await _handlers[kind](shop_id, **arguments)
+    """The summary, or what went wrong as data: exceptions do not all survive being stored."""
+    with structlog.contextvars.bound_contextvars(job=kind, job_id=DBOS.workflow_id, shop_id=shop_id):
+        try:
+            return await _handlers[kind](shop_id, **arguments)
+        except Exception as error:  # noqa: BLE001 - judged by the workflow
+            failure = failure_of(error)
+            _log.warning("job failed", **failure, exc_info=failure["code"] is None)
+            return {"failure": failure}
 
 
 @DBOS.workflow(name="job")
-async def _job(kind: str, shop_id: int, arguments: dict[str, Any]) -> object:
+async def _job(kind: str, shop_id: int, arguments: dict[str, Any], attempt: int = 0) -> object:
+    job_id, task = str(DBOS.workflow_id), asyncio.current_task()
+    if task is not None:
+        _running[job_id] = task
     try:
-        summary = await _handle(kind, shop_id, arguments)
-    except Exception as error:
-        _log.warning("job failed", job=kind, shop_id=shop_id, error=type(error).__name__, why=str(error)[:500])
-        raise
+        return await _run(job_id, kind, shop_id, arguments, attempt)
+    finally:
+        _running.pop(job_id, None)
+
+
+async def _run(job_id: str, kind: str, shop_id: int, arguments: dict[str, Any], attempt: int) -> object:
+    summary = await _handle(kind, shop_id, arguments)
+    if failure := summary.get("failure"):
+        wait = waits(failure, attempt)
+        if wait is None:
+            raise raised(failure)
+        again = f"{job_id.partition('~')[0]}~{attempt + 1}"
+        wait *= 0.8 + 0.4 * random.random()  # noqa: S311 - spreads load, hides nothing
+        options = SetEnqueueOptions(queue_partition_key=str(shop_id), delay_seconds=wait)
+        with SetWorkflowID(again), options:
+            await DBOS.enqueue_workflow_async(QUEUE, _job, kind, shop_id, arguments, attempt + 1)
+        return {"again": again, "failure": failure}
     for follower in summary.get("then", ()):
-        with SetWorkflowID(f"{follower}-after-{DBOS.workflow_id}"), SetEnqueueOptions(queue_partition_key=str(shop_id)):
-            await DBOS.enqueue_workflow_async(_QUEUE, _job, follower, shop_id, {})
+        with SetWorkflowID(f"{follower}-after-{job_id}"), SetEnqueueOptions(queue_partition_key=str(shop_id)):
+            await DBOS.enqueue_workflow_async(QUEUE, _job, follower, shop_id, {})
     return summary
-
-
-@DBOS.workflow(name="tick")
-async def _tick(_scheduled: datetime, _context: object) -> None:
-    for work in _on_tick:
-        await work()
 
 
 class Jobs:
     """The queue of one process. `runs` False: this process only puts jobs in."""
 
-    def __init__(self, database_url: str, database: Database, *, runs: bool, concurrency: int = 4) -> None:
+    def __init__(
+        self, database_url: str, database: Database, *, runs: bool, concurrency: int = _AT_ONCE, every: float = BEAT
+    ) -> None:
+        """`every`: seconds between two heartbeats."""
         self._database = database
         self._nudged: dict[tuple[str, int], int] = {}
-        self._beating: asyncio.Task[None] | None = None
+        self._beating: list[asyncio.Task[None]] = []
+        self._unclaimed: set[str] = set()
         self._on_sqlite = database_url.startswith("sqlite:")
         self._url = _system_url(database_url)
         self._runs = runs
+        self._every = every
         self._concurrency = concurrency
         # One process owns a SQLite file, so its successor is the same executor and takes its unfinished jobs over.
         self._process = uuid.uuid4().hex
@@ -84,7 +102,6 @@ class Jobs:
     async def start(self, handlers: Mapping[str, Handler], on_tick: Callable[[], Awaitable[None]]) -> None:
         """Launch the engine inside the running event loop and begin to take jobs."""
         _handlers.update(handlers)
-        _on_tick[:] = [on_tick]
         if self._on_sqlite:
             await asyncio.to_thread(_prepare_sqlite, self._url)
         config = DBOSConfig(
@@ -101,14 +118,16 @@ class Jobs:
             DBOS.listen_queues([])
         DBOS.launch()
         await DBOS.register_queue_async(
-            _QUEUE, worker_concurrency=self._concurrency, partition_concurrency=1, polling_interval_sec=0.2
+            QUEUE, worker_concurrency=self._concurrency, partition_concurrency=1, polling_interval_sec=0.2
         )
         if self._runs:
-            await DBOS.apply_schedules_async(
-                [{"schedule_name": _TICKS, "workflow_fn": _tick, "schedule": "* * * * *", "context": None}]
+            heart = beat(
+                self._database, self._executor, resume=_resume_all_of, mend=self._resume_the_stuck, every=self._every
             )
-            if not self._on_sqlite:
-                self._beating = asyncio.create_task(beat(self._database, self._executor, resume=_resume_all_of))
+            self._beating = [
+                asyncio.create_task(heart),
+                asyncio.create_task(tick_for_ever(self._database, on_tick)),
+            ]
 
     async def enqueue(self, kind: str, shop_id: int, *, once: str | None = None, **arguments: object) -> str:
         """Put a job in durably; its id. The same `once` for the same kind and shop makes one job, ever.
@@ -118,7 +137,7 @@ class Jobs:
         job_id = f"{kind}-{shop_id}-{once or uuid.uuid4().hex}"
         try:
             with SetWorkflowID(job_id), SetEnqueueOptions(queue_partition_key=str(shop_id)):
-                await DBOS.enqueue_workflow_async(_QUEUE, _job, kind, shop_id, arguments)
+                await DBOS.enqueue_workflow_async(QUEUE, _job, kind, shop_id, arguments)
         except Exception as error:
             raise UnavailableError(f"The job {kind} could not be stored: {type(error).__name__}") from error
         return job_id
@@ -129,14 +148,18 @@ class Jobs:
         job_id = f"{kind}-{shop_id}-{self._process}-{second}"
         if self._nudged.get((kind, shop_id)) != second:
             with SetWorkflowID(job_id), SetEnqueueOptions(queue_partition_key=str(shop_id), delay_seconds=1.0):
-                await DBOS.enqueue_workflow_async(_QUEUE, _job, kind, shop_id, {})
+                await DBOS.enqueue_workflow_async(QUEUE, _job, kind, shop_id, {})
             self._nudged[kind, shop_id] = second
         return job_id
 
     async def result(self, job_id: str) -> object:
-        """Wait for a job to end; its result, or the exception it ended with."""
-        handle: WorkflowHandleAsync[object] = await DBOS.retrieve_workflow_async(job_id)
-        return await handle.get_result()
+        """Wait for a job, and for what it was put in line again as; its result, or the exception it ended with."""
+        while True:
+            handle: WorkflowHandleAsync[object] = await DBOS.retrieve_workflow_async(job_id)
+            result = await handle.get_result()
+            if not (isinstance(result, Mapping) and "again" in result):
+                return result
+            job_id = str(result["again"])
 
     async def forget_before(self, moment: datetime) -> int:
         """Delete what is kept of jobs that ended before `moment`."""
@@ -148,11 +171,31 @@ class Jobs:
         return len(ended)
 
     async def stop(self) -> None:
-        """Stop taking jobs; unfinished ones go on in the next process."""
-        if self._beating is not None:
-            self._beating.cancel()
+        """Take nothing more; jobs in flight have some seconds to end, what is not done by then goes on in the next
+        process or in another one."""
+        for task in self._beating[1:]:
+            task.cancel()
+        await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=_GRACE if _running else 1)
+        # The engine had made its threads the loop's own, and has ended them.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="after-jobs"))
+        for task in (*_running.values(), *self._beating):
+            task.cancel()
+        _running.clear()
+        if self._beating and not self._on_sqlite:
             await forget(self._database, self._executor)
-        await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=5)
+
+    async def _resume_the_stuck(self) -> None:
+        """Put back jobs that are this process's by the engine's table, and that it does not run: their end could not be
+        written when the disk was full or the database away. Twice seen, because a job just taken is not yet running."""
+        pending = await DBOS.list_workflows_async(
+            status="PENDING", executor_id=self._executor, load_input=False, load_output=False
+        )
+        idle = {job.workflow_id for job in pending if job.queue_name == QUEUE and job.workflow_id not in _running}
+        stuck = sorted(idle & self._unclaimed)
+        self._unclaimed = idle - set(stuck)
+        if stuck:
+            await DBOS.resume_workflows_async(stuck, queue_name=QUEUE)
+            _log.warning("jobs nobody ran were put back", jobs=len(stuck))
 
 
 async def _resume_all_of(executor: str) -> int:
@@ -160,9 +203,9 @@ async def _resume_all_of(executor: str) -> int:
     pending = await DBOS.list_workflows_async(
         status="PENDING", executor_id=executor, load_input=False, load_output=False
     )
-    queued = [workflow.workflow_id for workflow in pending if workflow.queue_name == _QUEUE]
+    queued = [workflow.workflow_id for workflow in pending if workflow.queue_name == QUEUE]
     if queued:
-        await DBOS.resume_workflows_async(queued, queue_name=_QUEUE)
+        await DBOS.resume_workflows_async(queued, queue_name=QUEUE)
     return len(queued)
 
 

@@ -20,6 +20,7 @@ PROFILE_COLUMNS: Final = (
     "rfm_monetary", "rfm_group", "abandoned_checkout_at", "abandoned_checkout_day", "company_id", "created_by_app_id",
     "account_status", "added_at", "added_day", "cities", "countries", "regions", "email_domain", "language", "tags",
     "email_status", "sms_status", "spend_tier", "subscription_status",
+    "loyalty_tier", "loyalty_points",
 )  # fmt: skip
 
 
@@ -48,7 +49,9 @@ class Computed:
         )  # fmt: skip
 
 
-PROFILES: Final = Computed("profiles", "customer_id", ("customer_id",), (*PROFILE_COLUMNS, "due_at"), ("computed_at",))
+PROFILES: Final = Computed(
+    "profiles", "customer_id", ("customer_id",), (*PROFILE_COLUMNS, "due_at", "digest"), ("computed_at",)
+)
 PLACEMENTS: Final = Computed(
     "placements", "customer_id", ("model", "customer_id"),
     ("stage", "rung", "since_at", "since_day", "previous_stage", "valid_until", "because"),

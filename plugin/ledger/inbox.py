@@ -139,6 +139,16 @@ async def waiting_shops(store: Store) -> list[int]:
     return sorted(int(row[0]) for row in rows)
 
 
+async def mark_leavers(store: Store) -> None:
+    """Shops whose uninstalling waits in line behind a long job are stopped now: every call asks for the status first.
+    The delivery itself is applied in its turn."""
+    await store.database.execute(
+        "UPDATE shops SET status = 'uninstalled' WHERE status = 'installed' AND EXISTS (SELECT 1 FROM inbox i"
+        " WHERE i.shop_id = shops.id AND i.state = 'new' AND i.topic = 'app/uninstalled'"
+        " AND COALESCE(i.triggered_at, i.received_at) >= shops.installed_at)"
+    )
+
+
 async def list_set_aside(store: Store, shop_id: int | None) -> list[Aside]:
     """What could not be applied, oldest first; of every shop when none is named."""
     rows = await store.database.fetch(

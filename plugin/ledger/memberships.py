@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+import numpy as np
+
+from plugin.domain.columns import Ints
+from plugin.ledger.bulk_reads import read_picked, whole
 from plugin.ledger.computed import MEMBERS
 from plugin.ledger.database import Database, Row, Session, Upsert
 from plugin.ledger.paging import Binder
@@ -21,11 +25,12 @@ from plugin.ledger.picks import Pick
 
 JOINED: Final = 1
 LEFT: Final = -1
-_AT_ONCE: Final = 2_000  # changes in one transaction
+_AT_ONCE: Final = {"sqlite": 2_000, "postgres": 20_000}  # changes in one transaction
 # Joined and left at one instant add up to nothing, and the sum of all changes is how many are in it, in any order.
 ON_CONFLICT: Final = (
     "ON CONFLICT (shop_id, segment_id, at, customer_id) DO UPDATE SET change = segment_events.change + excluded.change"
 )
+_THERE: Final = "SELECT segment_id, customer_id FROM segment_members WHERE shop_id = $1 AND {customer_id}"
 _EVENTS: Final = Upsert(
     table="segment_events", columns=("shop_id", "segment_id", "at", "customer_id", "change"),
     key=("shop_id", "segment_id", "at", "customer_id"), merge=(("change", "segment_events.change + excluded.change"),),
@@ -37,29 +42,46 @@ async def keep_members(
     session: Session | None,
     shop_id: int,
     pick: Pick,
-    rows: Sequence[Row],
+    members: tuple[Ints, Ints],
     *,
     at: int,
     judged: frozenset[int],
     flipped_at: Mapping[int, int],
 ) -> int:
-    """Make `rows` (segment, customer) the memberships of the picked customers in the `judged` segments, and note each
-    change: at `flipped_at` of the customer, or else at `at`. Inside `session`, or in transactions of its own. How many
-    changed."""
-    reader = session or database
-    sql = f"SELECT segment_id, customer_id FROM segment_members WHERE shop_id = $1 AND {pick.condition('customer_id')}"
-    there = {row for row in await reader.fetch(sql, shop_id, *pick.params) if row[0] in judged}
-    wanted = set(rows)
-    moves = [(*row, JOINED) for row in sorted(wanted - there)] + [(*row, LEFT) for row in sorted(there - wanted)]
-    for start in range(0, len(moves), _AT_ONCE):
-        some = moves[start : start + _AT_ONCE]
+    """Make `members`, pairs of a segment and a customer as two arrays, the memberships of the picked customers in the
+    `judged` segments, and note each change: at `flipped_at` of the customer, or else at `at`. Inside `session`, or in
+    transactions of its own. How many changed."""
+    found = await read_picked(database, _THERE, shop_id, pick)
+    there = whole(found["segment_id"]), whole(found["customer_id"])
+    ours = np.isin(there[0], np.array(sorted(judged), dtype=np.int64))
+    joined, left = _differences(members, (there[0][ours], there[1][ours]))
+    moves = [(*row, JOINED) for row in joined] + [(*row, LEFT) for row in left]
+    size = _AT_ONCE[database.dialect]
+    for start in range(0, len(moves), size):
+        some = moves[start : start + size]
         events = [(shop_id, segment, flipped_at.get(of, at), of, change) for segment, of, change in some]
         async with database.transaction() if session is None else nullcontext(session) as writing:
             await writing.upsert(_EVENTS, events)
-            members = [(shop_id, segment, of, when) for _, segment, when, of, change in events if change == JOINED]
-            await writing.upsert(MEMBERS.upsert, members)
+            new = [(shop_id, segment, of, when) for _, segment, when, of, change in events if change == JOINED]
+            await writing.upsert(MEMBERS.upsert, new)
             await _remove(writing, database, shop_id, [(segment, of) for segment, of, change in some if change == LEFT])
     return len(moves)
+
+
+def _differences(
+    wanted: tuple[Ints, Ints], there: tuple[Ints, Ints]
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Pairs that are wanted and not there, and the other way round, each ascending."""
+    firsts, first = np.unique(np.concatenate([wanted[0], there[0]]), return_inverse=True)
+    seconds, second = np.unique(np.concatenate([wanted[1], there[1]]), return_inverse=True)
+    codes = first * max(len(seconds), 1) + second
+    one, other = codes[: len(wanted[0])], codes[len(wanted[0]) :]
+
+    def pairs(found: Ints) -> list[tuple[int, int]]:
+        size = max(len(seconds), 1)
+        return list(zip(firsts[found // size].tolist(), seconds[found % size].tolist(), strict=True))
+
+    return pairs(np.setdiff1d(one, other)), pairs(np.setdiff1d(other, one))
 
 
 async def _remove(session: Session, database: Database, shop_id: int, rows: Sequence[Row]) -> None:

@@ -25,6 +25,12 @@ class Pick:
     def condition(self, column: str) -> str:
         return self.form.format(column)
 
+    def split(self, ids: Ints, size: int) -> list[Pick]:
+        """Of a range: ranges that together cover it, with at most `size` of `ids` (ascending, within it) in each."""
+        low, high = self.params
+        starts = [low, *ids[size::size].tolist()]
+        return [between(*ends) for ends in zip(starts, [*(start - 1 for start in starts[1:]), high], strict=True)]
+
     def within(self, sql: str) -> str:
         """`sql` with each `{column}` replaced by the condition on it."""
         head, _, rest = sql.partition("{")
@@ -46,6 +52,4 @@ def among(ids: Sequence[int]) -> Pick:
 
 def id_ranges(ids: Ints, size: int) -> list[Pick]:
     """Ranges that together cover every possible id, with at most `size` of `ids` (ascending) in each."""
-    starts = [_SMALLEST, *ids[size::size].tolist()]
-    ends = [start - 1 for start in starts[1:]] + [_LARGEST]
-    return [between(low, high) for low, high in zip(starts, ends, strict=True)]
+    return between(_SMALLEST, _LARGEST).split(ids, size)

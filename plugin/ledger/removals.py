@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from plugin.ledger.database import Session
+from plugin.ledger.offer_removals import OFFERS_OF_CUSTOMER, move_offers, orphan_codes
 from plugin.ledger.tables import SHOP_TABLES
 
 _CHAIN: Final = 100  # merges followed at most; they are kept one step long, so this is only against damage
@@ -23,6 +24,7 @@ _OF_CUSTOMER: Final = (
     ("touchpoints", "customer_id"),
     ("tag_records", "customer_id"),
     ("push_states", "customer_id"),
+    *OFFERS_OF_CUSTOMER,
 )
 _NOTHING_OF_CUSTOMER: Final = ", ".join(
     f"{column} = NULL"
@@ -101,6 +103,7 @@ async def merge_customers(session: Session, shop_id: int, *, kept: int, folded: 
         ),
     ):
         await session.execute(sql, shop_id, folded, end)
+    await move_offers(session, shop_id, folded, end)
     await _keep_history(session, shop_id, folded, end, at)
     await _forget(session, shop_id, folded)
     return {folded, end}
@@ -177,3 +180,4 @@ async def forget_shop(session: Session, shop_id: int, *, keep_delivery: str) -> 
 async def _forget(session: Session, shop_id: int, customer_id: int) -> None:
     for table, column in _OF_CUSTOMER:
         await session.execute(f"DELETE FROM {table} WHERE shop_id = $1 AND {column} = $2", shop_id, customer_id)
+    await orphan_codes(session, shop_id, customer_id)

@@ -27,6 +27,8 @@ from plugin.ledger.fact_tables import (
     SyncState,
     Variant,
 )
+from plugin.ledger.job_tables import JOB_TABLES
+from plugin.ledger.offer_tables import OFFER_TABLES
 from plugin.ledger.touchpoint_tables import Touchpoint, WriteKey
 
 
@@ -98,7 +100,8 @@ class Profile(ShopRow):
     r"""The columns that rules read (`plugin/domain/rules/attributes.py`), one row a customer, all computed.
 
     Lists are texts "\x1fa\x1fb\x1f". `due_at` is the earliest instant at which any verdict about this customer
-    could change with no new fact; NULL when none can.
+    could change with no new fact; NULL when none can. `digest` stands for all that the row and the customer's history
+    were computed from (`plugin/lifecycle/digests.py`).
     """
 
     customer_id = column.key()
@@ -145,7 +148,10 @@ class Profile(ShopRow):
     sms_status = column.name(null=True, length=32)
     spend_tier = column.name(null=True, length=16)
     subscription_status = column.name(null=True, length=32)
+    loyalty_tier = column.name(null=True, length=64)
+    loyalty_points = column.integer(null=True)
     due_at = column.instant(null=True)
+    digest = column.integer(null=True)
     computed_at = column.instant()
 
     class Meta:
@@ -437,5 +443,5 @@ SHOP_TABLES: Final[tuple[type[ShopRow], ...]] = (
     SyncState, BulkRun, SetAside, Customer, Person, Product, Variant, Order, OrderLine, Refund, Profile,
     RfmPopulation, LapseFit, FactSheet, Placement, LifecycleModel, StageTransition, SupersededTransition, Segment,
     SegmentMember, SegmentEvent, CoPurchase, ProductRank, OfferResponse, TagRecord, PushState, PushRun, InboxDelivery,
-    PartnerToken, Touchpoint, WriteKey,
+    PartnerToken, Touchpoint, WriteKey, *OFFER_TABLES, *JOB_TABLES,
 )  # fmt: skip

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
 
 from plugin.domain.columns import Ints
-from plugin.domain.lifecycles import LifecycleModel, without_optional
+from plugin.domain.lifecycles import LifecycleModel, models_read, without_optional
 from plugin.shops import ShopContext
 
 SLOW_CONVERSION: Final = 7
@@ -21,13 +21,28 @@ def chosen_models(
 ) -> tuple[LifecycleModel, ...]:
     """Those that are computed, with or without their optional stages."""
     show = shows_optional(shop, days_to_conversion)
-    return tuple(model if show else without_optional(model) for model in computed_of(shop, models))
+    chosen = (model if show else without_optional(model) for model in computed_of(shop, models))
+    return in_turn(chosen, shop.primary_model)
 
 
 def computed_of(shop: ShopContext, models: Mapping[str, LifecycleModel]) -> list[LifecycleModel]:
-    """Those that the shop's settings name (all, when they name none) and the primary one, in the order of `models`."""
-    wanted = {*(shop.computed_models or models), shop.primary_model}
-    return [model for key, model in models.items() if key in wanted]
+    """Those that the shop's settings name (all, when they name none), the primary one, and whatever they read, in the
+    order of `models`."""
+    wanted, found = {*(shop.computed_models or models), shop.primary_model} & models.keys(), set[str]()
+    while wanted - found:
+        found |= wanted
+        wanted = {key for of in found for key in models_read(models[of], shop.primary_model)} & models.keys()
+    return [model for key, model in models.items() if key in found]
+
+
+def in_turn(models: Iterable[LifecycleModel], primary_model: str) -> tuple[LifecycleModel, ...]:
+    """Each after those whose stages its rules read, which form no cycle; else as they come."""
+    left, ready = {model.key: model for model in models}, list[LifecycleModel]()
+    while left:
+        waiting = {key: models_read(model, primary_model) & left.keys() - {key} for key, model in left.items()}
+        now = [key for key, reads in waiting.items() if not reads] or list(left)
+        ready += [left.pop(key) for key in now]
+    return tuple(ready)
 
 
 def shows_optional(shop: ShopContext, days_to_conversion: float | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from plugin.domain.measures import Orders
 from plugin.domain.ragged import offsets_of
 from plugin.domain.rules.batch import RowTable
 from plugin.domain.text import list_text
+from plugin.ledger.bulk_reads import read_picked, whole
 from plugin.ledger.database import NULL_INT, Arrays, Database
 from plugin.ledger.picks import Pick
 from plugin.lifecycle.unseen import OrderRows, add_unseen
@@ -80,7 +81,7 @@ async def customer_ids(database: Database, shop_id: int) -> Ints:
         "SELECT id FROM customers WHERE shop_id = $1 AND deleted_at IS NULL AND merged_into IS NULL ORDER BY id",
         shop_id,
     )
-    return _ints(found["id"])
+    return whole(found["id"])
 
 
 async def read_frame(
@@ -88,9 +89,9 @@ async def read_frame(
 ) -> Frame:
     """`history_from`: set where the shop shows no orders from before (a copy of 60 days only). `lines`: read them too,
     for rules that ask for products. Three queries, or four."""
-    customers = await _read(database, _CUSTOMERS, shop_id, pick)
-    found = await _read(database, _ORDERS, shop_id, pick)
-    refunds = await _read(database, _REFUNDS, shop_id, pick)
+    customers = await read_picked(database, _CUSTOMERS, shop_id, pick)
+    found = await read_picked(database, _ORDERS, shop_id, pick)
+    refunds = await read_picked(database, _REFUNDS, shop_id, pick)
     ids = customers["id"]
     rows = _order_rows(found, ids)
     tables = {"orders": _orders_table(rows, len(ids))}  # what is not shown has no rows to ask for, in either evaluator
@@ -98,47 +99,8 @@ async def read_frame(
     if history_from is not None:
         rows, unseen = add_unseen(rows, customers, history_from)
     if lines:
-        tables["order_lines"] = _lines_table(await _read(database, _LINES, shop_id, pick), ids)
+        tables["order_lines"] = _lines_table(await read_picked(database, _LINES, shop_id, pick), ids)
     return Frame(ids, customers["created_at"], _attributes(customers), _orders(rows, refunds, len(ids)), unseen, tables)
-
-
-async def _read(database: Database, sql: str, shop_id: int, pick: Pick) -> Arrays:
-    """Few rows through the pool, many through Arrow. Integers with NULL_INT for NULL, texts as objects."""
-    statement = pick.within(sql)
-    if not pick.few:
-        arrays = await database.arrays(statement, shop_id, *pick.params)
-        return {name: values if values.dtype == object else _ints(values) for name, values in arrays.items()}
-    names = _names(sql)
-    rows = await database.fetch(statement, shop_id, *pick.params)
-    columns = list(zip(*rows, strict=True)) or [()] * len(names)
-    return {name: _array(values) for name, values in zip(names, columns, strict=True)}
-
-
-def _names(sql: str) -> list[str]:
-    """What the columns of our own SELECT are called."""
-    listed = sql.partition(" FROM ")[0].removeprefix("SELECT ")
-    depth, parts = 0, [""]
-    for character in listed:
-        depth += (character == "(") - (character == ")")
-        if character == "," and not depth:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part.split()[-1] for part in parts]
-
-
-def _array(values: Sequence[object]) -> NDArray[Any]:
-    if any(isinstance(value, str) for value in values):
-        return np.array(values, dtype=object)
-    return np.array([NULL_INT if value is None else value for value in values], dtype=np.int64)
-
-
-def _ints(values: NDArray[Any]) -> Ints:
-    """A column without any value has no type of its own."""
-    if values.dtype == object:
-        values = np.array([NULL_INT if value is None else value for value in values])
-    whole: Ints = values.astype(np.int64)
-    return whole
 
 
 def _texts(values: NDArray[Any]) -> list[str | None]:
@@ -153,12 +115,12 @@ def _nullable(values: Ints) -> Column:
 def _order_rows(found: Arrays, ids: Ints) -> OrderRows:
     owner, keep = _owners(found["customer_id"], ids)
     wanted = ("id", "processed_at", "voided_at", "total", "items", "discounted", "app_id", "location_id")
-    return OrderRows(owner[keep], *(_ints(found[name])[keep] for name in wanted))
+    return OrderRows(owner[keep], *(whole(found[name])[keep] for name in wanted))
 
 
 def _owners(of: NDArray[Any], ids: Ints) -> tuple[Ints, Bools]:
     """Each row's customer as an index of `ids`; rows of customers we do not know (yet) are left out."""
-    customers = _ints(of)
+    customers = whole(of)
     if not len(ids):
         return np.zeros(len(customers), dtype=np.int64), np.zeros(len(customers), dtype=np.bool_)
     owner = np.minimum(np.searchsorted(ids, customers), len(ids) - 1)
@@ -167,7 +129,7 @@ def _owners(of: NDArray[Any], ids: Ints) -> tuple[Ints, Bools]:
 
 def _orders(rows: OrderRows, refunds: Arrays, customers: int) -> Orders:
     by_id = np.argsort(rows.id, kind="stable")
-    order_id = _ints(refunds["order_id"])
+    order_id = whole(refunds["order_id"])
     place = np.minimum(np.searchsorted(rows.id[by_id], order_id), max(len(by_id) - 1, 0))
     found = rows.id[by_id][place] == order_id if len(by_id) else np.zeros(len(order_id), dtype=np.bool_)
     of = by_id[place[found]]
@@ -175,7 +137,7 @@ def _orders(rows: OrderRows, refunds: Arrays, customers: int) -> Orders:
     return Orders(
         offsets=offsets_of(rows.owner, customers), processed_at=rows.processed_at, voided_at=rows.voided_at,
         total=rows.total, items=rows.items, discounted=rows.discounted != 0, refund_order=of[order],
-        refund_at=_ints(refunds["at"])[found][order], refund_amount=_ints(refunds["amount"])[found][order],
+        refund_at=whole(refunds["at"])[found][order], refund_amount=whole(refunds["amount"])[found][order],
     )  # fmt: skip
 
 
@@ -188,17 +150,17 @@ def _orders_table(rows: OrderRows, customers: int) -> tuple[Ints, dict[str, Colu
 
 def _lines_table(found: Arrays, ids: Ints) -> tuple[Ints, dict[str, Column]]:
     owner, keep = _owners(found["customer_id"], ids)
-    whole = {
-        name: _ints(found[name])[keep] for name in ("processed_at", "voided_at", "order_id", "product_id", "quantity")
+    numbers = {
+        name: whole(found[name])[keep] for name in ("processed_at", "voided_at", "order_id", "product_id", "quantity")
     }
     tags, category = (
         [text for text, kept in zip(_texts(found[name]), keep, strict=True) if kept] for name in ("tags", "category")
     )
     return offsets_of(owner[keep], len(ids)), {
-        "processed_at": known(whole["processed_at"]), "voided_at": known(whole["voided_at"]),
-        "order": known(whole["order_id"]), "product_id": _nullable(whole["product_id"]),
+        "processed_at": known(numbers["processed_at"]), "voided_at": known(numbers["voided_at"]),
+        "order": known(numbers["order_id"]), "product_id": _nullable(numbers["product_id"]),
         "product_tags": text_column(tags), "product_category": text_column(category),
-        "quantity": known(whole["quantity"]),
+        "quantity": known(numbers["quantity"]),
     }  # fmt: skip
 
 
@@ -215,8 +177,14 @@ def _attributes(customers: Arrays) -> dict[str, Column]:
     columns["tags"] = text_column([_folded(tags) for tags in _texts(customers["tags"])])
     for name, stated in _ONE_OF.items():
         columns[name] = text_column([list_text([one]) if one else None for one in _texts(customers[stated])])
-    columns["subscription_status"] = text_column(nothing)
-    for name in ("company_id", "created_by_app_id", "abandoned_checkout_at", "abandoned_checkout_day"):
+    columns["subscription_status"] = columns["loyalty_tier"] = text_column(nothing)
+    for name in (
+        "company_id",
+        "created_by_app_id",
+        "abandoned_checkout_at",
+        "abandoned_checkout_day",
+        "loyalty_points",
+    ):
         columns[name] = int_column(nothing)
     return columns
 

@@ -4,36 +4,24 @@ customers, answered by id."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from plugin.domain.calendar import ShopCalendar
 from plugin.domain.columns import Ints
 from plugin.domain.cross_sell import LEAST_TOGETHER, POPULAR_DAYS, CoPurchases, baskets_of, co_purchases, popularity
 from plugin.domain.instants import to_us
 from plugin.domain.offers import (
     DAY_US,
-    OfferDecision,
-    OfferKind,
-    OfferPlacement,
-    OfferResponse,
-    Play,
     Recommendation,
-    Situation,
-    cross_sell_offer,
-    loyalty_offer,
-    plays_for,
 )
-from plugin.errors import NotFoundError
 from plugin.ledger.database import Arrays, Row, Upsert
-from plugin.ledger.lists import among, id_list
 from plugin.ledger.statistics import refresh_statistics
 from plugin.ledger.store import Store
 from plugin.lifecycle.recommending import SELLABLE, recommendations_for
-from plugin.shops import DEFAULT_MODEL, ShopContext
+from plugin.shops import ShopContext
 
 PRODUCTS_SHOWN: Final = 5  # in one cross-sell offer
 _RANKS_KEPT: Final = 1_000
@@ -107,25 +95,6 @@ def _pair_rows(shop_id: int, pairs: CoPurchases) -> list[Row]:
     return [(shop_id, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
-async def offers_for(
-    store: Store,
-    shop: ShopContext,
-    customer_ids: Sequence[int],
-    *,
-    placement: OfferPlacement | None,
-    first: int,
-    now: datetime,
-) -> dict[int, list[OfferDecision]]:
-    """The offers of each customer, best first, at most `first`; an empty list for one nobody knows. What was dismissed
-    is left out. At most seven queries, however many customers."""
-    decided = await _decide(store, shop, customer_ids, placement, now)
-    dismissed = await _dismissed(store, shop, customer_ids)
-    return {
-        customer: [offer for offer in offers if (customer, offer.id) not in dismissed][: max(first, 0)]
-        for customer, offers in decided.items()
-    }
-
-
 async def recommend(
     store: Store,
     shop: ShopContext,
@@ -140,112 +109,3 @@ async def recommend(
     wanted = {customer_id or 0: list(product_ids)}
     found = await recommendations_for(store.database, shop.id, wanted, first=first, now=to_us(now))
     return found[customer_id or 0]
-
-
-async def respond(  # noqa: PLR0917 - the signature agreed with the resolvers
-    store: Store, shop: ShopContext, customer_id: int, offer: int, response: OfferResponse, now: datetime
-) -> OfferDecision:
-    """Record what a customer did with an offer that is hers now; the same answer twice is one. Raises NotFoundError,
-    and records nothing, for an offer of somebody else, one that has expired, or a number made up."""
-    decided = await _decide(store, shop, [customer_id], None, now)
-    for known in decided[customer_id]:
-        if known.id == offer:
-            await store.database.upsert(_ANSWER, [(shop.id, offer, customer_id, str(response), to_us(now))])
-            return known
-    raise NotFoundError(f"This customer has no offer {offer} now; ask for the customer's offers again.")
-
-
-async def _decide(
-    store: Store, shop: ShopContext, customer_ids: Sequence[int], placement: OfferPlacement | None, now: datetime
-) -> dict[int, list[OfferDecision]]:
-    situations = await _situations(store, shop, customer_ids, now)
-    plays = {customer: plays_for(situation, placement) for customer, situation in situations.items()}
-    # A visitor has bought nothing, so that what comes back for one is what is popular.
-    choosing = [customer for customer, fitting in plays.items() if _has(fitting, cross_sell=True)]
-    products = await recommendations_for(
-        store.database, shop.id, dict.fromkeys(choosing), first=PRODUCTS_SHOWN, now=to_us(now)
-    )
-    order_value = await _shop_order_value(store, shop, situations.values(), plays)
-    offers: dict[int, list[OfferDecision]] = {customer: [] for customer in customer_ids}
-    for customer, situation in situations.items():
-        for play in plays[customer]:
-            if play.kind is OfferKind.CROSS_SELL:
-                offer = cross_sell_offer(shop.id, play, situation, products[customer])
-            else:
-                offer = loyalty_offer(
-                    shop.id,
-                    play,
-                    situation,
-                    installed_at=min(shop.installed_at, to_us(now)),
-                    now=to_us(now),
-                    shop_order_value=order_value,
-                )
-            offers[customer] += [offer] if offer else []
-    return offers
-
-
-def _has(plays: Iterable[Play], *, cross_sell: bool) -> bool:
-    return any((play.kind is OfferKind.CROSS_SELL) == cross_sell for play in plays)
-
-
-async def _situations(
-    store: Store, shop: ShopContext, customer_ids: Sequence[int], now: datetime
-) -> dict[int, Situation]:
-    dialect = store.database.dialect
-    rows = await store.database.fetch(
-        "SELECT p.customer_id, s.stage, s.rung, p.added_at, p.added_day, p.orders, p.net_spend, p.last_order_at,"
-        " p.last_order_day, p.return_order_at, p.return_order_day, p.lapse_1, p.lapse_2, p.lapse_3,"
-        " CASE WHEN p.email_status = 'SUBSCRIBED' OR p.sms_status = 'SUBSCRIBED' THEN 1 ELSE 0 END"
-        " FROM profiles p JOIN placements s"
-        " ON s.shop_id = p.shop_id AND s.customer_id = p.customer_id AND s.model = $2"
-        f" WHERE p.shop_id = $1 AND {among(dialect, 'p.customer_id', 3)}",
-        shop.id,
-        DEFAULT_MODEL,
-        id_list(dialect, customer_ids),
-    )
-    today = ShopCalendar(shop.timezone).today(to_us(now))
-    return {row[0]: _situation(row, today) for row in rows}
-
-
-def _situation(row: Row, today: int) -> Situation:
-    return Situation(
-        customer_id=row[0],
-        stage=row[1],
-        rung=row[2],
-        added_at=row[3],
-        added_day=row[4],
-        orders=row[5],
-        net_spend=row[6],
-        last_order_at=row[7],
-        last_order_day=row[8],
-        return_order_at=row[9],
-        return_order_day=row[10],
-        lapse_days=(row[11], row[12], row[13]),
-        contactable=bool(row[14]),
-        today=today,
-    )
-
-
-async def _shop_order_value(
-    store: Store, shop: ShopContext, situations: Iterable[Situation], plays: Mapping[int, list[Play]]
-) -> int | None:
-    """The shop's mean order, ten-thousandths; asked for only where a bonus goes to someone without orders."""
-    if not any(_has(plays[each.customer_id], cross_sell=False) and each.orders == 0 for each in situations):
-        return None
-    rows = await store.database.fetch(
-        "SELECT SUM(net_spend), SUM(orders) FROM profiles WHERE shop_id = $1 AND orders > 0", shop.id
-    )
-    spend, orders = rows[0]
-    return int(spend) // int(orders) if orders else None
-
-
-async def _dismissed(store: Store, shop: ShopContext, customer_ids: Sequence[int]) -> set[tuple[Any, ...]]:
-    dialect = store.database.dialect
-    rows = await store.database.fetch(
-        "SELECT customer_id, offer_id FROM offer_responses"
-        f" WHERE shop_id = $1 AND response = $2 AND {among(dialect, 'customer_id', 3)}",
-        shop.id,
-        str(OfferResponse.DISMISSED),
-        id_list(dialect, customer_ids),
-    )
-    return set(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -25,6 +25,7 @@ from plugin.shops import ShopContext
 
 log = structlog.get_logger(__name__)
 _ALL_ORDERS = "read_all_orders"
+Told = dict[Rule, dict[bytes, str]]  # reasons put into words, by rule and by the values it compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Plan:
     segments: tuple[SegmentRule, ...]
     population: Population
     history_from: int | None
+    told: Told = field(default_factory=dict, compare=False)
 
     @property
     def reads_lines(self) -> bool:

@@ -8,20 +8,22 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from plugin.domain.columns import Column, Ints, known
-from plugin.domain.lifecycles import UNPLACED, LifecycleModel, classify
+from plugin.domain.lifecycles import UNPLACED, LifecycleModel, classify, models_read
 from plugin.domain.measures import Orders
 from plugin.domain.model_review import Review, made_up_orders, review
 from plugin.domain.rules.batch import Batch
 from plugin.ledger.picks import Pick, id_ranges
 from plugin.ledger.store import Store
+from plugin.lifecycle.choice import computed_of
 from plugin.lifecycle.frames import Frame, customer_ids, read_frame
+from plugin.lifecycle.models import models_of
 from plugin.lifecycle.plan import Plan, read_plan
-from plugin.lifecycle.transitions import first_known, past_batch, taken
+from plugin.lifecycle.transitions import first_known, histories, past_batch, taken, with_columns
 from plugin.shops import ShopContext
 
 SAMPLE: Final = 10
@@ -64,7 +66,10 @@ async def preview_policy(
     model `key`, against those that are kept now. One pass over the shop."""
     plan = await read_plan(store.database, replace(shop, computed_models=()), now)
     model = next(model for model in plan.models if model.key == key)
-    return await _preview(store, replace(plan, models=(model,), segments=()), model, reviewed=reviewed)
+    alone = replace(shop, computed_models=(key,), primary_model=key)
+    needed = {other.key for other in computed_of(alone, models_of(shop))}
+    plan = replace(plan, models=tuple(other for other in plan.models if other.key in needed), segments=())
+    return await _preview(store, plan, model, reviewed=reviewed)
 
 
 async def _preview(store: Store, plan: Plan, model: LifecycleModel, *, reviewed: bool) -> PolicyPreview:
@@ -75,8 +80,8 @@ async def _preview(store: Store, plan: Plan, model: LifecycleModel, *, reviewed:
         frame = await read_frame(
             store.database, plan.shop_id, pick, history_from=plan.history_from, lines=plan.reads_lines
         )
-        batch, ids = await asyncio.to_thread(_present, frame, plan, model)
-        after = await asyncio.to_thread(_stands, model, batch)
+        present = await asyncio.to_thread(_present, frame, plan, model)
+        ids, after = present.ids, _stands(model, present)
         before = await _placed(store, plan.shop_id, model.key, pick)
         shown.customers += len(ids)
         for customer, stand in zip(ids.tolist(), after, strict=True):
@@ -87,7 +92,7 @@ async def _preview(store: Store, plan: Plan, model: LifecycleModel, *, reviewed:
                 if len(samples[was, stand]) < SAMPLE:
                     samples[was, stand].append(customer)
         if reviewed:
-            here = await asyncio.to_thread(review, model, batch)
+            here = await asyncio.to_thread(review, model, present.batch)
             shown.own = here if shown.own is None else shown.own + here
             if shown.made_up is None:
                 shown.made_up = await asyncio.to_thread(_made_up, frame, plan, model)
@@ -97,19 +102,39 @@ async def _preview(store: Store, plan: Plan, model: LifecycleModel, *, reviewed:
     return shown
 
 
-def _present(frame: Frame, plan: Plan, model: LifecycleModel) -> tuple[Batch, Ints]:
-    """Everyone who is known by now, as the history sees them at `plan.as_of`."""
+class _Present(NamedTuple):
+    """Per customer: what rules read of her, and where she stands."""
+
+    batch: Batch
+    ids: Ints
+    stage: Ints
+    rung: Ints
+
+
+def _present(frame: Frame, plan: Plan, model: LifecycleModel) -> _Present:
+    """Everyone who is known by now, as the history sees them at `plan.as_of`. What the rules read of stages is told
+    first, by those same rules."""
     here = np.flatnonzero(first_known(frame) <= plan.as_of)
     at = np.full(len(here), plan.as_of, dtype=np.int64)
-    return past_batch(tuple(model), frame, plan, here, at), frame.ids[here]
+    batch = past_batch(tuple(model), frame, plan, here, at)
+    if not models_read(model, plan.primary_model):
+        return _Present(batch, frame.ids[here], *classify(model, batch)[:2])
+    told = histories(frame, plan)
+    columns: dict[str, Column] = {}
+    for history in told.values():
+        columns |= history.at(here, at, plan.calendar)
+    path, latest = told[model.key].trail.path, np.full(len(frame), -1, dtype=np.int64)
+    closes = np.flatnonzero(path.closes)
+    latest[path.customer[closes]] = closes
+    standing = path.stage[latest[here]], path.rung[latest[here]]
+    return _Present(with_columns(batch, columns), frame.ids[here], *standing)
 
 
-def _stands(model: LifecycleModel, batch: Batch) -> list[Stand]:
-    stage, rung, _ = classify(model, batch)
+def _stands(model: LifecycleModel, present: _Present) -> list[Stand]:
     keys = model.keys
     return [
         (None, None) if index == UNPLACED else (keys[index], number or None)
-        for index, number in zip(stage.tolist(), rung.tolist(), strict=True)
+        for index, number in zip(present.stage.tolist(), present.rung.tolist(), strict=True)
     ]
 
 
@@ -137,7 +162,7 @@ def _made_up(like: Frame, plan: Plan, model: LifecycleModel) -> Review:
     }
     tables["orders"] = (orders.offsets, _order_rows(orders))
     made = Frame(nobody, nobody + plan.as_of - 900 * 86_400_000_000, attributes, orders, nobody, tables)
-    return review(model, _present(made, plan, model)[0])
+    return review(model, _present(made, plan, model).batch)
 
 
 def _nothing(like: Column, people: int) -> Column:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeVar
 
+from plugin import metrics
 from plugin.domain.calendar import day_date
 from plugin.domain.ids import gid
 from plugin.domain.instants import to_us
@@ -155,6 +156,8 @@ async def _confirm(
     await records.confirm(run.store.database, run.shop.id, added=added, removed=removed, at=run.at())
     run.added += sum(len(tags) for _, tags in added)
     run.removed += sum(len(tags) for _, tags in removed)
+    metrics.TAG_WRITES.labels("added").inc(sum(len(tags) for _, tags in added))
+    metrics.TAG_WRITES.labels("removed").inc(sum(len(tags) for _, tags in removed))
     run.done.update(who for who, _ in (*added, *removed))
     run.tell()
 
@@ -162,6 +165,7 @@ async def _confirm(
 async def _refuse(run: _Run, refusals: Sequence[tuple[int, str, str]]) -> None:
     await records.refuse(run.store.database, run.shop.id, refusals, at=run.at())
     run.refused.update(who for who, _, _ in refusals)
+    metrics.TAG_WRITES.labels("refused").inc(len(refusals))
     run.tell()
 
 

@@ -8,7 +8,7 @@ Jobs of one shop run one at a time: two recomputes of one customer at once could
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -27,6 +27,7 @@ from plugin.ledger.picks import MOST_IDS, Pick, among, id_ranges
 from plugin.ledger.store import Store
 from plugin.lifecycle.choice import chosen_models, median_days
 from plugin.lifecycle.frames import Frame, customer_ids, read_frame
+from plugin.lifecycle.kept import read_kept
 from plugin.lifecycle.lapse_fits import GapSums, settings_of, write_fit
 from plugin.lifecycle.models import models_of
 from plugin.lifecycle.outcome import Outcome, compute
@@ -34,7 +35,8 @@ from plugin.lifecycle.plan import Plan, edges_text, read_plan
 from plugin.shops import ShopContext
 
 Progress = Callable[[int, int], None]  # customers done, of how many
-CHUNK: Final = 10_000  # customers in memory at once
+READ: Final = 50_000  # customers whose facts are in memory at once
+CHUNK: Final = 10_000  # customers whose rows are
 _POPULATION: Final = Upsert(
     table="rfm_populations", key=("shop_id",),
     columns=("shop_id", "taken_at", "last_order_day", "orders", "net_spend", "days_to_conversion"),
@@ -44,28 +46,37 @@ _POPULATION: Final = Upsert(
 
 @dataclass(frozen=True, slots=True)
 class RecomputeReport:
-    """`transitions`: entries in the stage history of the primary model; `by_stage`: its customers by stage;
-    `written`: rows that had to be changed, 0 when everything was as it should be."""
+    """`told`: customers whose history was told anew. `transitions`: entries in the stage history of the primary model
+    (of a whole shop); `by_stage`: its customers by stage; `written`: rows that had to be changed, 0 when everything was
+    as it should be."""
 
     customers: int = 0
+    told: int = 0
     transitions: int = 0
     by_stage: dict[str, int] = field(default_factory=dict)
     written: int = 0
 
-    def plus(self, outcome: Outcome, written: int, model: str) -> RecomputeReport:
+    def plus(self, outcome: Outcome, written: int) -> RecomputeReport:
         by_stage = dict(self.by_stage)
-        for of, _, stage, *_ in outcome.placements:
-            if of == model:
-                by_stage[stage] = by_stage.get(stage, 0) + 1
-        transitions = sum(row[0] == model for row in outcome.transitions)
-        customers = self.customers + len(outcome.profiles)
-        return RecomputeReport(customers, self.transitions + transitions, by_stage, self.written + written)
+        for stage, count in outcome.by_stage.items():
+            by_stage[stage] = by_stage.get(stage, 0) + count
+        return replace(
+            self, customers=self.customers + len(outcome.customers), told=self.told + int(outcome.told.sum()),
+            by_stage=by_stage, written=self.written + written,
+        )  # fmt: skip
 
 
 async def recompute_shop(
-    store: Store, shop: ShopContext, *, as_of: datetime, progress: Progress | None = None, chunk: int = CHUNK
+    store: Store,
+    shop: ShopContext,
+    *,
+    as_of: datetime,
+    progress: Progress | None = None,
+    chunk: int = READ,
+    anew: bool = False,
 ) -> RecomputeReport:
-    """Everything about every customer, in chunks of `chunk`; rows of customers who are gone are removed."""
+    """Everything about every customer, in chunks of `chunk`; rows of customers who are gone are removed. Histories that
+    still stand (`kept.py`) are left as they are, unless all are to be told `anew`."""
     database = store.database
     plan = await read_plan(database, shop, as_of)
     ids = await customer_ids(database, shop.id)
@@ -74,11 +85,15 @@ async def recompute_shop(
     plan = await _take_stock(database, shop, plan, frames)
     report = RecomputeReport()
     async for pick, frame in frames.each():
-        outcome = await asyncio.to_thread(compute, frame, plan)
-        report = report.plus(outcome, await _write((database, None), plan, pick, outcome, {}), plan.primary_model)
+        kept = None if anew else await read_kept(database, shop.id, pick, frame.ids, plan.models)
+        outcome = await asyncio.to_thread(compute, frame, plan, kept)
+        gone = frozenset[int]() if kept is None else kept.gone
+        report = report.plus(outcome, await _write((database, None), plan, pick, outcome, flipped_at={}, gone=gone))
         if progress is not None:
             progress(report.customers, len(ids))
-    return report
+    entries = "SELECT COUNT(*) FROM stage_transitions WHERE shop_id = $1 AND model = $2"
+    [(transitions,)] = await database.fetch(entries, shop.id, plan.primary_model)
+    return replace(report, transitions=transitions)
 
 
 async def recompute_customers(
@@ -99,8 +114,10 @@ async def recompute_customers(
         frame = await _read(store.database, plan, pick)
         outcome = await asyncio.to_thread(compute, frame, plan)
         async with store.database.transaction() as session:
-            written = await _write((store.database, session), plan, pick, outcome, flipped_at or {})
-        report = report.plus(outcome, written, plan.primary_model)
+            written = await _write(
+                (store.database, session), plan, pick, outcome, flipped_at=flipped_at or {}, gone=frozenset()
+            )
+        report = report.plus(outcome, written)
     return report
 
 
@@ -109,21 +126,63 @@ async def _write(
     plan: Plan,
     pick: Pick,
     outcome: Outcome,
+    *,
     flipped_at: Mapping[int, int],
+    gone: frozenset[int],
 ) -> int:
     """Profiles last: while an interrupted run is not done again, they say that their customers are due."""
     shop_id, at = plan.shop_id, plan.as_of
     database, session = writers
     writer = session or database
-    written = await reconcile(writer, TRANSITIONS, shop_id, pick, outcome.transitions, at=at)
-    metrics.STAGE_CHANGES.inc(written)
-    written += await reconcile(writer, PLACEMENTS, shop_id, pick, outcome.placements, at=at)
+    written = 0
+    parts = list(_parts(pick, outcome))
+    for part in parts:
+        rows = outcome.transitions(part.low, part.high)
+        entries = await reconcile(writer, TRANSITIONS, shop_id, part.pick, rows, at=at)
+        metrics.STAGE_CHANGES.inc(entries)
+        written += entries
+        rows = outcome.placements(part.low, part.high)
+        written += await reconcile(writer, PLACEMENTS, shop_id, part.pick, rows, at=at)
     judged = frozenset(segment.id for segment in plan.segments)  # not one that was created meanwhile
     written += await keep_members(
         database, session, shop_id, pick, outcome.members, at=at, judged=judged, flipped_at=flipped_at
     )
-    written += await reconcile(writer, PROFILES, shop_id, pick, outcome.profiles, at=at)
-    return written
+    for part in parts:
+        rows = outcome.profiles(part.whose)
+        written += await reconcile(writer, PROFILES, shop_id, part.pick, rows, at=at)
+    moved = outcome.profiles(np.flatnonzero(outcome.moved))
+    await writer.upsert(PROFILES.upsert, [(shop_id, *row, at) for row in moved])
+    for of in (TRANSITIONS, PLACEMENTS, PROFILES):
+        for some in _lists(sorted(gone)):
+            written += await reconcile(writer, of, shop_id, among(some), [], at=at)
+    return written + len(moved)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Customers told whose rows are written together: they stand from `low` to before `high` in the outcome."""
+
+    pick: Pick
+    low: int
+    high: int
+    whose: Ints
+
+
+def _parts(pick: Pick, outcome: Outcome) -> Iterator[_Part]:
+    """Everybody in ranges that cover those who are gone, too; where most histories stand, the others by their ids."""
+    ids, whose = outcome.customers, np.flatnonzero(outcome.told)
+    if len(whose) < len(ids):
+        for some in _lists(whose.tolist()):
+            yield _Part(among(ids[some].tolist()), some[0], some[-1] + 1, np.array(some, dtype=np.int64))
+    elif pick.few or len(ids) <= CHUNK:
+        yield _Part(pick, 0, len(ids), whose)
+    else:
+        for low, part in zip(range(0, len(ids), CHUNK), pick.split(ids, CHUNK), strict=True):
+            yield _Part(part, low, min(low + CHUNK, len(ids)), whose[low : low + CHUNK])
+
+
+def _lists(values: list[int]) -> Iterator[list[int]]:
+    yield from (values[start : start + MOST_IDS] for start in range(0, len(values), MOST_IDS))
 
 
 async def _read(database: Database, plan: Plan, pick: Pick) -> Frame:

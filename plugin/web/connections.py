@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with what it leaves to a proxy: deadlines and sizes for headers, and for whoever does not read.
+"""uvicorn's HTTP protocol with what it leaves to a proxy: deadlines and sizes for headers, and for slow readers.
 
 A connection that sends half a request and waits costs a file handle until its deadline, and nobody else's turn: when
 all places are taken, the one that has waited longest goes.

@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from plugin import metrics
+from plugin.errors import TooManyRequestsError
 from plugin.ledger.trouble import is_passing
 from plugin.web.limits import LANES, MOST_BODIES, Lane, Meter, Often, lane_of, network_of
 
@@ -127,15 +128,18 @@ class Guard:
             await self._app(scope, receive, send)
 
 
-def charge(request: Request, name: str, key: Hashable, often: Often) -> float:
-    """For a credential that only the route can see: 0, or the seconds to wait before asking again with it. Nothing is
-    counted where no guard stands before the app."""
+def charge(request: Request, what: str, key: Hashable, often: Often | None) -> None:
+    """For a credential that only the route can see. Raises TooManyRequestsError. Nothing is counted where no guard
+    stands before the app."""
     meter: Meter | None = request.scope.get(_METER)
-    return 0.0 if meter is None else meter.wait((name, key), often)
+    wait = meter.wait((what, key), often) if meter is not None and often else 0.0
+    if wait:
+        raise TooManyRequestsError(what, wait)
 
 
-def retry_after(seconds: float) -> dict[str, str]:
-    return {"Retry-After": str(max(1, math.ceil(seconds)))}
+def retry_after(seconds: float) -> str:
+    """As a header says it: whole seconds, and never none."""
+    return str(max(1, math.ceil(seconds)))
 
 
 def _count_in(meter: Meter, lane: Lane, scope: Scope) -> None:
@@ -148,7 +152,7 @@ def _count_in(meter: Meter, lane: Lane, scope: Scope) -> None:
         wait = meter.wait((lane.name, what, key), often) if often else 0.0
         if wait:
             message = f"Too many requests from this {what}; try again in {math.ceil(wait)} s."
-            raise _RefusedError(429, "TOO_MANY_REQUESTS", message, retry_after(wait))
+            raise _RefusedError(429, "TOO_MANY_REQUESTS", message, {"Retry-After": retry_after(wait)})
 
 
 async def _whole_body(lane: Lane, places: _Places, scope: Scope, receive: Receive) -> bytes:
@@ -157,29 +161,32 @@ async def _whole_body(lane: Lane, places: _Places, scope: Scope, receive: Receiv
     if declared.isdigit() and len(declared) < 20 and int(declared) > lane.body:  # noqa: PLR2004 - digits of 2**64
         raise _too_large(lane)
     pieces: list[bytes] = []
-    size = 0
     try:
         async with asyncio.timeout(lane.body_within):
-            more = True
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _RefusedError(400, "CUT_OFF", "The request was cut off.")
-                piece = message.get("body", b"")
-                size, more = size + len(piece), message.get("more_body", False)
-                places.held += len(piece)
-                if size > lane.body:
-                    raise _too_large(lane)
-                if places.held > MOST_BODIES:
-                    raise _RefusedError(503, "OVERLOADED", "Too much at once; try again.", {"Retry-After": _SOON})
-                pieces.append(piece)
-    except TimeoutError:
-        places.held -= size
-        raise _RefusedError(408, "TOO_SLOW", f"The body must arrive within {lane.body_within:.0f} s.") from None
-    except BaseException:
-        places.held -= size
+            await _read(lane, places, receive, pieces)
+    except BaseException as error:
+        places.held -= sum(map(len, pieces))
+        if isinstance(error, TimeoutError):
+            late = f"The body must arrive within {lane.body_within:.0f} s."
+            raise _RefusedError(408, "TOO_SLOW", late) from None
         raise
     return b"".join(pieces)
+
+
+async def _read(lane: Lane, places: _Places, receive: Receive, pieces: list[bytes]) -> None:
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _RefusedError(400, "CUT_OFF", "The request was cut off.")
+        pieces.append(message.get("body", b""))
+        more = message.get("more_body", False)
+        size += len(pieces[-1])
+        places.held += len(pieces[-1])
+        if size > lane.body:
+            raise _too_large(lane)
+        if places.held > MOST_BODIES:
+            raise _RefusedError(503, "OVERLOADED", "Too much at once; try again.", {"Retry-After": _SOON})
 
 
 def _too_large(lane: Lane) -> _RefusedError:

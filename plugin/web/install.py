@@ -106,7 +106,7 @@ async def finish(request: Request) -> Response:
     await _spend(app_state, callback)
     form = oauth.code_form(settings, callback.code)
     grant = await app_state.gateways.ask_token(callback.domain, form, repeatable=False)
-    await _settle_in(app_state, await _stored(app_state, callback.domain, grant))
+    await settle_in(app_state, await _stored(app_state, callback.domain, grant))
     response = RedirectResponse(
         _home(settings, callback.domain), status_code=302, headers={"Cache-Control": "no-store"}
     )
@@ -127,7 +127,7 @@ async def ensure_installed(app_state: Any, id_token: str) -> ShopContext:  # noq
             form = oauth.exchange_form(app_state.settings, id_token)
             grant = await app_state.gateways.ask_token(claims.domain, form, repeatable=True)
             shop = await shop_by_id(await _stored(app_state, claims.domain, grant))
-        return shop if shop.platform_id is not None else await _settle_in(app_state, shop.id)
+        return shop if shop.platform_id is not None else await settle_in(app_state, shop.id)
 
 
 async def subscribe_all(gateway: ShopGateway, shop: ShopContext, settings: Settings) -> list[str]:
@@ -149,14 +149,15 @@ async def _stored(app_state: Any, domain: str, grant: TokenGrant) -> int:  # noq
     return await store_installation(app_state.store, domain, grant, app_state.now())
 
 
-async def _settle_in(app_state: Any, shop_id: int) -> ShopContext:  # noqa: ANN401
+async def settle_in(app_state: Any, shop_id: int) -> ShopContext:  # noqa: ANN401
     """What a stored installation needs before its first day. The shop's own statement is kept last: a shop without one
     (`platform_id`) was interrupted here, and goes through this again when its page is opened."""
     gateway = await app_state.gateways.for_shop(shop_id)
     await subscribe_all(gateway, await shop_by_id(shop_id), app_state.settings)
     await write_shop(app_state.store, shop_id, await gateway.shop_info())
-    await app_state.jobs.enqueue("sync", shop_id)
-    return await shop_by_id(shop_id)
+    shop = await shop_by_id(shop_id)
+    await app_state.jobs.enqueue("sync", shop_id, once=f"installed-{shop.installed_at}")
+    return shop
 
 
 async def _remember(app_state: Any, state: str, domain: str) -> None:  # noqa: ANN401

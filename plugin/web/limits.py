@@ -43,9 +43,7 @@ OPERATIONS: Final = Lane(name="operations", body=0, within=10, running=64, queue
 PAGES: Final = Lane(name="pages", body=64 * _KIB, within=90, running=64, address=Often(20, 200))
 # Shops' storefronts and webhooks come from few addresses of the platform, so addresses are not counted tightly there.
 WEBHOOKS: Final = Lane(name="webhooks", body=16 * _KIB * _KIB, within=10, queued=2_000, patience=3)
-GRAPHQL: Final = Lane(
-    name="graphql", body=1_000_000, address=Often(500, 2_000), credential=Often(200, 1_000)
-)
+GRAPHQL: Final = Lane(name="graphql", body=1_000_000, address=Often(500, 2_000), credential=Often(200, 1_000))
 STOREFRONT: Final = Lane(name="storefront", body=1_000_000, address=Often(500, 2_000))
 TOUCHPOINTS: Final = Lane(
     name="touchpoints", body=128 * _KIB, within=15, running=16, queued=128, patience=3,

@@ -2,10 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from dbos._sys_db import SystemDatabase
 
-from plugin.errors import ShopAccessError
+from plugin.errors import RebloomError, ShopAccessError, ShopUnavailableError
+from plugin.jobs import failures
+from plugin.jobs.failures import failed_jobs, waiting_jobs
 from plugin.jobs.liveness import beat
 from plugin.jobs.queue import Jobs
 from plugin.ledger.database import Database
@@ -32,6 +37,12 @@ class Work:
         self.seen.append((shop_id, -1))
         raise ShopAccessError("The token was revoked.")
 
+    async def flaky(self, shop_id: int, times: int) -> dict[str, int]:
+        self.seen.append((shop_id, -2))
+        if self.seen.count((shop_id, -2)) <= times:
+            raise ShopUnavailableError("the shop is away")
+        return {"tried": times + 1}
+
     async def tick(self) -> None:
         return None
 
@@ -44,7 +55,7 @@ def work() -> Work:
 @pytest.fixture
 async def jobs(settings: Settings, database: Database, work: Work) -> AsyncIterator[Jobs]:
     queue = Jobs(settings.database_url, database, runs=True)
-    await queue.start({"note": work.note, "fail": work.fail, "first": work.first}, work.tick)
+    await queue.start({"note": work.note, "fail": work.fail, "first": work.first, "flaky": work.flaky}, work.tick)
     yield queue
     await queue.stop()
 
@@ -101,3 +112,51 @@ async def test_jobs_of_a_process_that_missed_three_beats_are_taken_over_once(dat
         heart.cancel()
     assert taken == ["dead"]
     assert sorted(await database.fetch("SELECT id FROM executors")) == [("a",), ("b",)]
+
+
+async def test_a_job_that_fails_in_passing_is_tried_again_later_and_holds_no_place_meanwhile(
+    jobs: Jobs, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "FIRST_WAIT", 0.2)
+    first = await jobs.enqueue("flaky", 1, times=2)
+    behind = await jobs.enqueue("note", 1, number=5)
+    assert await jobs.result(behind) == {"twice": 10}
+    assert work.seen[:2] == [(1, -2), (1, 5)]
+    assert await jobs.result(first) == {"tried": 3}
+    assert work.seen == [(1, -2), (1, 5), (1, -2), (1, -2)]
+
+
+async def test_a_job_that_fails_for_good_is_seen(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(failures, "ATTEMPTS", 2)
+    before = datetime.now(UTC)
+    job = await jobs.enqueue("flaky", 4, times=9)
+    with pytest.raises(RebloomError, match="the shop is away"):
+        await jobs.result(job)
+    (failed,) = await failed_jobs(before)
+    assert (failed.id, failed.kind, failed.shop_id, failed.error) == (f"{job}~1", "flaky", 4, "the shop is away")
+    assert await waiting_jobs() == (0, 0.0)
+
+
+async def test_a_job_whose_end_could_not_be_written_is_put_back(
+    settings: Settings, database: Database, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the disk was full: the engine's table says that it runs, and nobody runs it."""
+    jobs = Jobs(settings.database_url, database, runs=True, every=0.2)
+    await jobs.start({"note": work.note}, work.tick)
+    try:
+        lost = SystemDatabase.update_workflow_outcome
+        broken: list[str] = []
+
+        def full(self: SystemDatabase, workflow_id: str, *rest: Any, **more: Any) -> bool:
+            if len(broken) < 2:  # the outcome, and then the failure to write it
+                broken.append(workflow_id)
+                raise OSError(28, "No space left on device")
+            return lost(self, workflow_id, *rest, **more)
+
+        monkeypatch.setattr(SystemDatabase, "update_workflow_outcome", full)
+        job = await jobs.enqueue("note", 1)
+        assert await asyncio.wait_for(jobs.result(job), 20) == {"twice": 0}
+        assert broken == [job, job]
+    finally:
+        await jobs.stop()

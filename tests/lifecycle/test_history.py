@@ -121,7 +121,8 @@ def test_a_placement_is_the_last_entry_of_its_history_and_stands_until_it_says(
     plan = plan_of(shop, as_of)
     frame = frame_of(people)
     frame = replace(frame, attributes=_nothing(len(frame)))
-    for model, customer, stage, rung, since, *_, valid_until, _ in compute(frame, plan).placements:
+    placements = compute(frame, plan).placements(0, len(frame))
+    for model, customer, stage, rung, since, *_, valid_until, _ in placements:
         created_at, theirs = people[customer - 1]
         told = standing(stage, rung)
         assert (model, told) == ("buyer-activity", shop.stage(theirs, as_of))

@@ -1,17 +1,32 @@
 """The shipped models as data: what is promised to whoever reads them."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import numpy as np
 import pytest
 
 from plugin.domain.calendar import ShopCalendar
 from plugin.domain.columns import Column, known, text_column
 from plugin.domain.instants import FOREVER
-from plugin.domain.lifecycles import BUYER_ACTIVITY, MODELS, LifecycleModel, classify, without_optional
+from plugin.domain.lifecycles import (
+    BUYER_ACTIVITY,
+    MODEL_VARIANTS,
+    MODELS,
+    UNPLACED,
+    LifecycleModel,
+    classify,
+    without_optional,
+)
+from plugin.domain.model_review import made_up_orders
 from plugin.domain.rules import Names, canonical, parse
 from plugin.domain.rules.batch import Batch
 from plugin.lifecycle.choice import chosen_models, median_days
+from plugin.lifecycle.transitions import past_batch
 from plugin.shops import DEFAULT_MODEL
-from tests.support.small_shop import a_shop
+from tests.lifecycle.test_history import frame_of, plan_of
+from tests.support.plain_stages import PlainShop
+from tests.support.small_shop import NOW, NOW_US, a_shop
 
 BLANK = ("last_order_day", "return_order_day", "lapse_1", "lapse_2", "lapse_3")
 
@@ -105,3 +120,23 @@ def test_the_optional_stage_is_on_by_itself_where_half_of_the_buyers_took_longer
 def test_days_to_conversion_count_an_order_before_registering_as_none() -> None:
     assert median_days(np.array([10, 10, 10]), np.array([3, 12, 30])) == 2.0
     assert median_days(np.array([], dtype=np.int64), np.array([], dtype=np.int64)) is None
+
+
+def test_the_b2b_funnel_counts_company_contacts_and_nobody_else() -> None:
+    [variant] = MODEL_VARIANTS["journey-funnel"]
+    funnel = MODELS["journey-funnel"]
+    assert (variant.key, variant.keys) == ("journey-funnel-b2b", funnel.keys)
+    orders = made_up_orders(NOW_US)
+    people = len(orders.offsets) - 1
+    frame = frame_of([(NOW - timedelta(days=3_000), [])] * people)
+    contacts = np.arange(people) % 2 == 0
+    company = Column(np.where(contacts, 77, 0), ~contacts)
+    frame = replace(frame, orders=orders, attributes={**frame.attributes, "company_id": company})
+    plan = plan_of(PlainShop("UTC"), NOW)
+    at = np.full(people, NOW_US, dtype=np.int64)
+    rules = (*variant, *funnel)
+    batch = past_batch(rules, frame, plan, np.arange(people), at)
+    theirs, everybodys = classify(variant, batch), classify(funnel, batch)
+    assert (theirs.stage[contacts] == everybodys.stage[contacts]).all()
+    assert (theirs.stage[~contacts] == UNPLACED).all()
+    assert set(theirs.stage.tolist()) == {UNPLACED, 0, 1, 2, 3}  # advocacy: there are no touchpoints

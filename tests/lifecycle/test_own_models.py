@@ -55,7 +55,7 @@ def changed(text: OwnModel, key: str, query: str) -> OwnModel:
 REFUSED = {
     "a rule that cannot be read": (a_model(("a", "number_of_orders = 0"), ("b", "orders >")), [("query", 1)]),
     "its own stage": (a_model(("a", "lifecycle_stage('ours') = 'a'"), key="ours"), [("query", 0)]),
-    "another model's stage": (a_model(("a", "lifecycle_stage('buyer-activity') = 'active'"), key="ours"), [("query", 0)]),
+    "a place among others": (a_model(("a", "rfm_recency >= 4 OR rfm_group = 'LOYAL'"), key="ours"), [("query", 0)]),
     "two stages of one key": (a_model(("a", "number_of_orders = 0"), ("a", "number_of_orders > 0")), [("key", 1)]),
     "no stages": (a_model(), [("stages", None)]),
     "keys of capitals": (a_model(("A", "number_of_orders = 0"), key="Ours"), [("key", None), ("key", 0)]),

@@ -63,7 +63,7 @@ def _profile(rng: random.Random, customer_id: int, calendar: ShopCalendar) -> Re
         instant = _instant(rng) if name == "added" else _or_none(rng, _instant(rng))
         found[f"{name}_at"] = instant
         found[f"{name}_day"] = None if instant is None else calendar.today(instant)
-    for name in ("first_order_items", "last_gap", "rfm_recency", "rfm_frequency", "rfm_monetary"):
+    for name in ("first_order_items", "last_gap", "rfm_recency", "rfm_frequency", "rfm_monetary", "loyalty_points"):
         found[name] = _or_none(rng, rng.randrange(1, 6))
     for name, days in zip(("lapse_1", "lapse_2", "lapse_3"), rng.choice(LAPSES), strict=True):
         found[name] = _or_none(rng, days)
@@ -73,7 +73,7 @@ def _profile(rng: random.Random, customer_id: int, calendar: ShopCalendar) -> Re
     for name in ("company_id", "created_by_app_id"):
         found[name] = _or_none(rng, rng.choice((1, 129_785, 2**62)))
     for name in ("rfm_group", "account_status", "email_domain", "language", "email_status", "sms_status", "spend_tier",
-                 "subscription_status"):  # fmt: skip
+                 "subscription_status", "loyalty_tier"):  # fmt: skip
         found[name] = _or_none(rng, rng.choice(TEXTS))
     found |= {"tags": _list(rng, TAGS, folded=True), "cities": _list(rng, CITIES)}
     return found | {"countries": _list(rng, ("US", "DE")), "regions": _list(rng, ("US-CA", "DE-BE"))}

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from plugin.domain.lifecycles import MODELS
-from plugin.domain.offers import PLAYS
+from plugin.domain.plays.shipped import PLAYS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -16,10 +16,12 @@ def test_the_table_of_stages_is_the_shipped_model() -> None:
 
 
 def test_the_table_of_plays_is_the_shipped_plays() -> None:
+    rows: dict[str, list[str]] = {}
     for play in PLAYS:
-        where = (play.stage or "any") + (f", rung {play.rung}" if play.rung else "")
-        what = f"{play.percentage} %" if play.percentage else "products, no discount"
-        assert f"| {play.name} | {where} | {what} |" in README
+        bonus = f" ({play.incentive.percentage} %)" if play.incentive else ""
+        rows.setdefault(play.stage or "any", []).append(f"{play.name}{bonus}{'' if play.enabled else ' (off)'}")
+    for stage, plays in rows.items():
+        assert f"| {stage} | {' · '.join(plays)} |" in README
 
 
 def test_every_setting_is_in_the_table_of_configuration() -> None:

@@ -160,8 +160,10 @@ _OURS: Final = (
     _A(name="next_replenishment_date", type=_T.DATE, storage=_S.NOWHERE),
     _A(name="last_seen_date", type=_T.DATE, storage=_S.NOWHERE),
     _A(name="nps_score", type=_T.INTEGER, storage=_S.NOWHERE),
-    _A(name="loyalty_tier", type=_T.STRING, storage=_S.NOWHERE),
-    _A(name="loyalty_points", type=_T.INTEGER, storage=_S.NOWHERE),
+    _A(name="loyalty_tier", type=_T.STRING, storage=_S.TEXT, column="loyalty_tier"),
+    _A(name="loyalty_points", type=_T.INTEGER, storage=_S.INT, column="loyalty_points"),
+    # Of this product, too: while one is open nothing is sold (lifecycle.md, section 7).
+    _A(name="open_complaint", type=_T.BOOLEAN, storage=_S.NOWHERE),
 )  # fmt: skip
 
 ATTRIBUTES: Final[Mapping[str, Attribute]] = MappingProxyType(

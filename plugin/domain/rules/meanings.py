@@ -59,8 +59,9 @@ ATTRIBUTE_MEANINGS: Final[Mapping[str, str]] = MappingProxyType({
     "next_replenishment_date": "Earliest day on which something bought is used up; may be past.",
     "last_seen_date": "Latest day on which the customer did something.",
     "nps_score": "Latest answer to the 0-to-10 question.",
-    "loyalty_tier": "Tier in the connected loyalty program.",
-    "loyalty_points": "Loyalty points that can be spent.",
+    "loyalty_tier": "Tier in the shop's loyalty program; missing without one, or below the lowest tier.",
+    "loyalty_points": "Loyalty points that can be spent; missing without a loyalty program.",
+    "open_complaint": "Whether a complaint of the customer is open.",
 })  # fmt: skip
 
 FUNCTION_MEANINGS: Final[Mapping[str, str]] = MappingProxyType({

@@ -1,0 +1,69 @@
+"""What customers are offered now, decided from what is stored; and their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from plugin.domain.instants import to_us
+from plugin.domain.offers import OfferPlacement, OfferResponse
+from plugin.domain.plays.decide import Decisions, OfferDecision, WhyNot, decide
+from plugin.errors import NotFoundError
+from plugin.ledger.database import Upsert
+from plugin.ledger.store import Store
+from plugin.lifecycle.plays import play_book
+from plugin.lifecycle.situations import situations_for
+from plugin.shops import ShopContext
+
+_ANSWER: Final = Upsert(
+    table="offer_responses",
+    columns=("shop_id", "offer_id", "customer_id", "response", "at"),
+    key=("shop_id", "customer_id", "offer_id"),
+    update=("response", "at"),
+    where="offer_responses.response <> excluded.response",  # the same answer again changes nothing
+)
+_NOTHING: Final = Decisions((), ())
+
+
+async def decisions_for(
+    store: Store, shop: ShopContext, customer_ids: Sequence[int], *, placement: OfferPlacement | None, now: datetime
+) -> dict[int, Decisions]:
+    """For each customer what is offered and, of every other play, why not; nothing of one nobody knows. The number of
+    queries does not grow with the customers."""
+    book = await play_book(store.database, shop)
+    situations = await situations_for(store.database, shop, customer_ids, book, placement=placement, now=now)
+    plays = book.plays.values()
+    return {
+        customer: decide(situations[customer], plays, placement) if customer in situations else _NOTHING
+        for customer in customer_ids
+    }
+
+
+async def offers_for(
+    store: Store,
+    shop: ShopContext,
+    customer_ids: Sequence[int],
+    *,
+    placement: OfferPlacement | None,
+    first: int,
+    now: datetime,
+) -> dict[int, list[OfferDecision]]:
+    """The offers of each customer, best first, at most `first`; an empty list for one nobody knows."""
+    found = await decisions_for(store, shop, customer_ids, placement=placement, now=now)
+    return {customer: list(decisions.offers[: max(first, 0)]) for customer, decisions in found.items()}
+
+
+async def respond(  # noqa: PLR0917 - the signature agreed with the resolvers
+    store: Store, shop: ShopContext, customer_id: int, offer: int, response: OfferResponse, now: datetime
+) -> OfferDecision:
+    """Record what a customer did with an offer that is hers now, or that she turned down before; the same answer twice
+    is one. Raises NotFoundError, and records nothing, for an offer of somebody else, one that has expired, or a number
+    made up."""
+    decisions = (await decisions_for(store, shop, [customer_id], placement=None, now=now))[customer_id]
+    turned_down = (refusal.offer for refusal in decisions.refused if refusal.why is WhyNot.DISMISSED)
+    for known in (*decisions.offers, *turned_down):
+        if known is not None and known.id == offer:
+            await store.database.upsert(_ANSWER, [(shop.id, offer, customer_id, str(response), to_us(now))])
+            return known
+    raise NotFoundError(f"This customer has no offer {offer} now; ask for the customer's offers again.")

@@ -1,0 +1,210 @@
+"""What the engine must know of many customers, read in a fixed number of queries however many they are."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from plugin.domain.instants import to_us
+from plugin.domain.offers import PRODUCT_KINDS, OfferKind, OfferPlacement, OfferResponse, Recommendation
+from plugin.domain.plays.decide import fitting
+from plugin.domain.plays.play import Channel, Play
+from plugin.domain.plays.situation import Event, Grant, Situation, Standing
+from plugin.domain.rules import parse
+from plugin.ledger.database import Database, Row
+from plugin.ledger.lists import among, id_list
+from plugin.ledger.rules_sql import compile_rule
+from plugin.lifecycle.plan import calendar_of
+from plugin.lifecycle.plays import PlayBook
+from plugin.lifecycle.recommending import recommendations_for
+from plugin.shops import ShopContext
+
+PRODUCTS_SHOWN: Final = 5  # in one offer
+_MARK: Final = re.compile(r"\$(\d+)")
+_COMPLAINT: Final = parse("open_complaint = true").rule
+_SUBSCRIBED: Final = "SUBSCRIBED"
+_SITUATION: Final = (
+    "customer_id", "added_at", "added_day", "orders", "net_spend", "first_order_at", "first_order_day", "last_order_at",
+    "last_order_day", "return_order_at", "return_order_day", "abandoned_checkout_at", "abandoned_checkout_day",
+    "lapse_1", "lapse_2", "lapse_3", "email_status", "sms_status", "loyalty_tier",
+)  # fmt: skip
+
+
+async def situations_for(
+    database: Database,
+    shop: ShopContext,
+    customer_ids: Sequence[int],
+    book: PlayBook,
+    *,
+    placement: OfferPlacement | None,
+    now: datetime,
+    products: tuple[Recommendation, ...] | None = None,
+) -> dict[int, Situation]:
+    """Of those customers whom we know. Products are looked up for those who may be shown some, unless given."""
+    ids, at = id_list(database.dialect, customer_ids), to_us(now)
+    matched, complaints = await _matched(database, shop, ids, book, at)
+    standings = await _standings(database, shop.id, ids)
+    grants = await _grants(database, shop.id, ids)
+    dismissed = await _dismissed(database, shop.id, ids)
+    costs = await open_costs(database, shop.id, book.plays.values(), at)
+    calendar = calendar_of(shop)
+    today = calendar.today(at)
+    shared: dict[str, Any] = {
+        "shop_id": shop.id, "now": at, "today": today, "day_start": calendar.start_of_day(today),
+        "installed_at": min(shop.installed_at, at), "granted_cost": costs,
+    }  # fmt: skip
+    rows = await database.fetch(
+        f"SELECT {', '.join(_SITUATION)} FROM profiles"
+        f" WHERE shop_id = $1 AND {among(database.dialect, 'customer_id', 2)}",
+        shop.id, ids,
+    )  # fmt: skip
+    found = {}
+    for row in rows:
+        who = row[0]
+        found[who] = replace(
+            _situation(row, shared),
+            standings=standings.get(who, {}), matched=frozenset(matched.get(who, ())), complaint=who in complaints,
+            grants=tuple(grants.get(who, ())), dismissed=frozenset(dismissed.get(who, ())),
+        )  # fmt: skip
+    fits = {who: fitting(situation, book.plays.values(), placement) for who, situation in found.items()}
+    return await _completed(database, shop, found, fits, products)
+
+
+async def _completed(
+    database: Database,
+    shop: ShopContext,
+    situations: dict[int, Situation],
+    fits: Mapping[int, list[Play]],
+    given: tuple[Recommendation, ...] | None,
+) -> dict[int, Situation]:
+    """With products and the shop's mean order, where an offer that may be made (`fits`) asks for them."""
+    choosing = [who for who, plays in fits.items() if any(_shows_products(play) for play in plays)]
+    bonus = any(play.ladder and not situations[who].orders for who, plays in fits.items() for play in plays)
+    # A visitor has bought nothing, so that what comes back for one is what is popular.
+    wanted = dict.fromkeys(choosing if given is None else ())
+    now = next((situation.now for situation in situations.values()), 0)
+    chosen = await recommendations_for(database, shop.id, wanted, first=PRODUCTS_SHOWN, now=now)
+    value = await _order_value(database, shop.id) if bonus else None
+    return {
+        who: replace(
+            situation, products=tuple(chosen.get(who, ())) if given is None else given, shop_order_value=value
+        )
+        for who, situation in situations.items()
+    }  # fmt: skip
+
+
+def _shows_products(play: Play) -> bool:
+    return play.kind in PRODUCT_KINDS or play.kind is OfferKind.WIN_BACK
+
+
+async def _matched(
+    database: Database, shop: ShopContext, ids: object, book: PlayBook, at: int
+) -> tuple[dict[int, set[str]], set[int]]:
+    """The plays whose trigger holds, by customer, and the customers with an open complaint: one query for all."""
+    keys = [key for key in book.rules if book.plays[key].enabled]
+    parameters: list[Any] = [shop.id, ids]
+    columns = []
+    for rule in (*(book.rules[key] for key in keys), _COMPLAINT):
+        condition, values = compile_rule(
+            rule, shop_id=shop.id, at=at, calendar=calendar_of(shop), dialect=database.dialect,
+            primary_model=shop.primary_model,
+        )  # fmt: skip
+        columns.append(f"CASE WHEN {_shifted(condition, len(parameters))} THEN 1 ELSE 0 END")
+        parameters += values
+    rows = await database.fetch(
+        f"SELECT p.customer_id, {', '.join(columns)} FROM profiles p"
+        f" WHERE p.shop_id = $1 AND {among(database.dialect, 'p.customer_id', 2)}",
+        *parameters,
+    )
+    matched = {row[0]: {key for key, holds in zip(keys, row[1:], strict=False) if holds} for row in rows}
+    return matched, {row[0] for row in rows if row[-1]}
+
+
+def _shifted(condition: str, by: int) -> str:
+    return _MARK.sub(lambda mark: f"${int(mark[1]) + by}", condition)
+
+
+async def _standings(database: Database, shop_id: int, ids: object) -> dict[int, dict[str, Standing]]:
+    rows = await database.fetch(
+        "SELECT customer_id, model, stage, rung FROM placements"
+        f" WHERE shop_id = $1 AND {among(database.dialect, 'customer_id', 2)}",
+        shop_id, ids,
+    )  # fmt: skip
+    found: dict[int, dict[str, Standing]] = defaultdict(dict)
+    for customer, model, stage, rung in rows:
+        found[customer][model] = Standing(stage, rung)
+    return found
+
+
+async def _grants(database: Database, shop_id: int, ids: object) -> dict[int, list[Grant]]:
+    """With its code where the shop has that."""
+    rows = await database.fetch(
+        "SELECT g.customer_id, g.offer_id, g.play, g.kind, g.rung, g.period, g.held, g.percentage, g.amount,"
+        " g.granted_at, g.until_at, g.closed_at, g.closed_why, c.code FROM offer_grants g"
+        " LEFT JOIN offer_codes c ON c.shop_id = g.shop_id AND c.customer_id = g.customer_id"
+        " AND c.offer_id = g.offer_id AND c.state = 'active' AND c.source = 'play'"
+        f" WHERE g.shop_id = $1 AND {among(database.dialect, 'g.customer_id', 2)}",
+        shop_id, ids,
+    )  # fmt: skip
+    found: dict[int, list[Grant]] = defaultdict(list)
+    for row in rows:
+        found[row[0]].append(
+            Grant(
+                offer_id=row[1], play=row[2], kind=row[3], rung=row[4], period=row[5], held=bool(row[6]),
+                discounted=row[7] is not None or row[8] is not None, granted_at=row[9], until=row[10],
+                closed_at=row[11], redeemed=row[12] == "redeemed", code=row[13],
+            )
+        )  # fmt: skip
+    return found
+
+
+async def _dismissed(database: Database, shop_id: int, ids: object) -> dict[int, set[int]]:
+    rows = await database.fetch(
+        "SELECT customer_id, offer_id FROM offer_responses"
+        f" WHERE shop_id = $1 AND response = $3 AND {among(database.dialect, 'customer_id', 2)}",
+        shop_id, ids, str(OfferResponse.DISMISSED),
+    )  # fmt: skip
+    found: dict[int, set[int]] = defaultdict(set)
+    for customer, offer in rows:
+        found[customer].add(offer)
+    return found
+
+
+async def open_costs(database: Database, shop_id: int, plays: Iterable[Play], now: int) -> dict[str, int]:
+    """What the open offers of each play may cost together; asked for only where a play has a bound."""
+    if all(play.most_cost is None for play in plays):
+        return {}
+    rows = await database.fetch(
+        "SELECT play, SUM(cost) FROM offer_grants WHERE shop_id = $1 AND closed_at IS NULL AND NOT held"
+        " AND (until_at IS NULL OR until_at > $2) GROUP BY play",
+        shop_id, now,
+    )  # fmt: skip
+    return {play: int(cost or 0) for play, cost in rows}
+
+
+async def _order_value(database: Database, shop_id: int) -> int | None:
+    """The shop's mean order, ten-thousandths."""
+    rows = await database.fetch(
+        "SELECT SUM(net_spend), SUM(orders) FROM profiles WHERE shop_id = $1 AND orders > 0", shop_id
+    )
+    spend, orders = rows[0]
+    return int(spend) // int(orders) if orders else None
+
+
+def _situation(row: Row, shared: Mapping[str, Any]) -> Situation:
+    consents = {Channel.EMAIL: row[16], Channel.SMS: row[17]}
+    return Situation(
+        customer_id=row[0], added=Event(row[1], row[2]), orders=row[3], net_spend=row[4],
+        first_order=_event(row[5], row[6]), last_order=_event(row[7], row[8]), returned=_event(row[9], row[10]),
+        checkout=_event(row[11], row[12]), lapse_days=(row[13], row[14], row[15]), tier=row[18], standings={},
+        consents=frozenset(channel for channel, state in consents.items() if state == _SUBSCRIBED),
+        matched=frozenset(), **shared,
+    )  # fmt: skip
+
+
+def _event(at: int | None, day: int | None) -> Event | None:
+    return None if at is None or day is None else Event(at, day)
