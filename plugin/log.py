@@ -1,5 +1,5 @@
-"""Structured logs: one event a line, with request, shop, job and delivery ids bound once. Never a token, e-mail address,
-signature, body or query variable: what looks like one is hidden here, whoever logged it.
+"""Structured logs: one event a line, with request, shop, job and delivery ids bound once. Never a token, an e-mail
+address, a signature, a body or a query variable: what looks like one is hidden here, whoever logged it.
 """
 
 from __future__ import annotations

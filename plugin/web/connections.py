@@ -63,11 +63,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deadline is not None and self._head > self.bounds.head:
             self.transport.abort()
 
-    def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        if len(self.url) > self.bounds.head:
-            self.transport.abort()
-
     def on_headers_complete(self) -> None:
         self._head_came()
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)

@@ -12,7 +12,7 @@ import math
 import time
 import traceback
 import uuid
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Final, Literal
 
 import structlog
@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from plugin import metrics
 from plugin.errors import TooManyRequestsError
 from plugin.ledger.trouble import is_passing
-from plugin.web.limits import LANES, MOST_BODIES, Lane, Meter, Often, lane_of, network_of
+from plugin.web.limits import MOST_BODIES, Lane, Meter, Often, lane_of, network_of
 
 _METER: Final = "rebloom.meter"
 _SOON: Final = "2"  # seconds, where nothing better is known
@@ -72,12 +72,13 @@ class _Places:
 
 
 class Guard:
-    """ASGI middleware around the whole app. `meter` counts for this process."""
+    """ASGI middleware around the whole app. `meter` counts for this process; `lanes` says which lane a path is in."""
 
-    def __init__(self, app: ASGIApp, meter: Meter | None = None) -> None:
+    def __init__(self, app: ASGIApp, meter: Meter | None = None, lanes: Callable[[str], Lane] = lane_of) -> None:
         self._app = app
         self._meter = meter or Meter()
-        self._places = {lane.name: _Places(lane) for lane in LANES}
+        self._lane_of = lanes
+        self._places: dict[str, _Places] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -88,7 +89,7 @@ class Guard:
             await self._app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        lane, answer = lane_of(scope["path"]), _Answer(send, uuid.uuid4().hex)
+        lane, answer = self._lane_of(scope["path"]), _Answer(send, uuid.uuid4().hex)
         scope[_METER] = self._meter
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=answer.request_id):
@@ -106,7 +107,7 @@ class Guard:
 
     async def _admitted(self, lane: Lane, scope: Scope, receive: Receive, answer: _Answer) -> None:
         _count_in(self._meter, lane, scope)
-        places = self._places[lane.name]
+        places = self._places.setdefault(lane.name, _Places(lane))
         body = await _whole_body(lane, places, scope, receive)
         try:
             async with places:
@@ -115,7 +116,7 @@ class Guard:
             places.held -= len(body)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        lane = lane_of(scope["path"])
+        lane = self._lane_of(scope["path"])
         scope[_METER] = self._meter
         with structlog.contextvars.bound_contextvars(request_id=uuid.uuid4().hex):
             try:

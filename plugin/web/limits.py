@@ -49,7 +49,6 @@ TOUCHPOINTS: Final = Lane(
     name="touchpoints", body=128 * _KIB, within=15, running=16, queued=128, patience=3,
     address=Often(50, 300), credential=Often(500, 2_000),
 )  # fmt: skip
-LANES: Final = (OPERATIONS, PAGES, WEBHOOKS, GRAPHQL, STOREFRONT, TOUCHPOINTS)
 MOST_BODIES: Final = 96 * _KIB * _KIB  # bytes of bodies of one lane held at once, in all
 _OF_PATH: Final = {
     "/healthz": OPERATIONS, "/readyz": OPERATIONS, "/metrics": OPERATIONS, "/webhooks": WEBHOOKS, "/graphql": GRAPHQL,
