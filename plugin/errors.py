@@ -73,6 +73,10 @@ class ShopUnavailableError(ShopError):
     code = "SHOP_UNAVAILABLE"
 
 
+class BulkFailedError(ShopUnavailableError):
+    """The shop ended a bulk operation before it was through: what it did is known, the rest is asked for again."""
+
+
 class ShopAccessError(ShopError):
     """Token revoked or expired beyond refresh, scope missing, shop frozen or gone: trying again does not help."""
 

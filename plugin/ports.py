@@ -88,6 +88,24 @@ class MetafieldWrite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetafieldName:
+    """`owner` is a GID."""
+
+    owner: str
+    namespace: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """`topic` as the enum writes it."""
+
+    gid: str
+    topic: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetafieldError:
     """`index` is the place in the call's items, None when the shop did not say."""
 
@@ -153,16 +171,36 @@ class ShopGateway(Protocol):
         """Removals, then additions, of at most TAG_BATCH customers in one request; results in the order of `items`."""
         ...
 
-    def bulk_mutation(
+    def wait_for(self, points: float) -> float:
+        """Seconds until the shop's bucket will have given so many points, as far as its answers tell."""
+        ...
+
+    async def start_bulk_mutation(
         self, document: str, lines: AsyncIterator[bytes] | Sequence[Mapping[str, Any]]
-    ) -> AsyncIterator[BulkLine]:
-        """Upload `lines` (JSON texts without line ends, or variables), run `document` once for each, wait, and give the
-        answers as the file has them (any order). A run that fails half way raises ShopUnavailableError after what it
-        did was given."""
+    ) -> str:
+        """Upload `lines` (JSON texts without line ends, or variables) and have `document` run once for each; the GID of
+        the operation. Raises as `start_bulk_query` does."""
+        ...
+
+    def bulk_answers(self, operation: str) -> AsyncIterator[BulkLine]:
+        """Wait for a bulk mutation, and give its answers as the file has them (any order); may be asked again, for
+        seven days. A run that fails half way raises BulkFailedError after what it did was given."""
         ...
 
     async def set_metafields(self, items: Sequence[MetafieldWrite]) -> list[MetafieldError]:
         """At most METAFIELD_BATCH; with any error nothing of the call was written."""
+        ...
+
+    async def delete_metafields(self, items: Sequence[MetafieldName]) -> None:
+        """At most METAFIELD_BATCH; what is not there is no error."""
+        ...
+
+    async def subscriptions(self) -> list[Subscription]:
+        """The webhook subscriptions that this app made in this shop."""
+        ...
+
+    async def unsubscribe(self, gid: str) -> None:
+        """A subscription that is gone already is a success."""
         ...
 
     async def subscribe(self, topic: str, uri: str) -> None:

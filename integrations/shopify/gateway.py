@@ -21,9 +21,11 @@ from plugin.ports import (
     BulkStatus,
     DiscountSpec,
     MetafieldError,
+    MetafieldName,
     MetafieldWrite,
     Node,
     Page,
+    Subscription,
     TagChange,
     TagResult,
 )
@@ -111,10 +113,16 @@ class ShopifyGateway:
             for place, item in enumerate(items)
         ]
 
-    def bulk_mutation(
+    def wait_for(self, points: float) -> float:
+        return self._client.wait_for(points)
+
+    async def start_bulk_mutation(
         self, document: str, lines: AsyncIterator[bytes] | Sequence[Mapping[str, Any]]
-    ) -> AsyncIterator[BulkLine]:
-        return imports.run_bulk_mutation(self, self._client, document, lines)
+    ) -> str:
+        return await imports.start_bulk_mutation(self._client, document, lines)
+
+    def bulk_answers(self, operation: str) -> AsyncIterator[BulkLine]:
+        return imports.bulk_answers(self, self._client, operation)
 
     async def set_metafields(self, items: Sequence[MetafieldWrite]) -> list[MetafieldError]:
         if len(items) > METAFIELD_BATCH:
@@ -132,6 +140,29 @@ class ShopifyGateway:
         reply = await self._ask("SetMetafields", {"metafields": inputs}, points=25)
         payload = _object(reply.field("metafieldsSet"), "metafieldsSet")
         return [imports.metafield_error(error) for error in payload.get("userErrors") or ()]
+
+    async def delete_metafields(self, items: Sequence[MetafieldName]) -> None:
+        if len(items) > METAFIELD_BATCH:
+            raise ValueError(f"at most {METAFIELD_BATCH} metafields in one request, not {len(items)}")
+        named = [{"ownerId": item.owner, "namespace": item.namespace, "key": item.key} for item in items]
+        payload_of(await self._ask("DeleteMetafields", {"metafields": named}), "metafieldsDelete")
+
+    async def subscriptions(self) -> list[Subscription]:
+        found: list[Subscription] = []
+        after: str | None = None
+        while True:
+            reply = await self._ask("Subscriptions", {"first": _MORE_CHILDREN, "after": after}, points=20)
+            page = _object(reply.field("webhookSubscriptions"), "webhookSubscriptions")
+            found += [Subscription(gid=node["id"], topic=node["topic"], uri=node["uri"]) for node in page["nodes"]]
+            after = _next(page)
+            if after is None:
+                return found
+
+    async def unsubscribe(self, gid: str) -> None:
+        reply = await self._ask("Unsubscribe", {"id": gid})
+        refused = user_errors(reply.field("webhookSubscriptionDelete"))
+        if refused and not all("does not exist" in message for message in refused):
+            raise ShopRefusedError(f"The shop refused to end a subscription: {'; '.join(refused)}")
 
     async def subscribe(self, topic: str, uri: str) -> None:
         reply = await self._ask("Subscribe", {"topic": topic, "uri": uri})

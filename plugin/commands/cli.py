@@ -154,6 +154,17 @@ def push(
 
 
 @app.command()
+def remove(
+    shop: ShopArgument,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be taken away; change nothing.")] = False,
+) -> None:
+    """Take away from a shop exactly what Rebloom wrote there, before uninstalling."""
+    from plugin.commands.steps import remove_one
+
+    asyncio.run(remove_one(_settings(), shop, dry_run=dry_run))
+
+
+@app.command()
 def inbox(
     shop: Annotated[str | None, typer.Argument(metavar="[SHOP]", help="One shop's only.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Put what is listed back in line.")] = False,

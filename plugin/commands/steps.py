@@ -18,9 +18,11 @@ from plugin.ledger.store import Store, open_store
 from plugin.lifecycle.offers import fit_offers
 from plugin.lifecycle.publish import push_tags
 from plugin.lifecycle.recompute import recompute_shop
+from plugin.lifecycle.withdraw import withdraw
 from plugin.settings import Settings
 from plugin.shops import ShopContext, shop_by_domain, utc_now
 from plugin.sync.backfill import run_sync
+from plugin.web.install import WEBHOOK_PATH
 from plugin.work import work_folder
 
 
@@ -77,15 +79,22 @@ async def recompute_one(settings: Settings, domain: str, as_of: datetime | None)
     async with opened(settings) as store:
         shop = await shop_by_domain(domain)
         with _bar() as show:
-            by_stage = await _recompute(store, shop, as_of or utc_now(), show)
+            by_stage = await _recompute(store, shop, as_of or utc_now(), show, anew=True)
         for stage, count in by_stage.items():
             typer.echo(f"{stage}: {count}")
 
 
 async def _recompute(
-    store: Store, shop: ShopContext, as_of: datetime, show: Callable[[str, int, int | None], None]
+    store: Store,
+    shop: ShopContext,
+    as_of: datetime,
+    show: Callable[[str, int, int | None], None],
+    *,
+    anew: bool = False,
 ) -> dict[str, int]:
-    report = await recompute_shop(store, shop, as_of=as_of, progress=lambda done, of: show("stages", done, of))
+    report = await recompute_shop(
+        store, shop, as_of=as_of, progress=lambda done, of: show("stages", done, of), anew=anew
+    )
     await fit_offers(store, shop, now=as_of)
     return report.by_stage
 
@@ -111,6 +120,27 @@ async def push_one(settings: Settings, domain: str, *, dry_run: bool) -> None:
             typer.echo(f"  {line}")
         if report.refused:
             typer.echo(f"{report.refused} customers refused by the shop; see their reason in push_states")
+
+
+async def remove_one(settings: Settings, domain: str, *, dry_run: bool) -> None:
+    async with opened(settings) as store, _gateways(settings, store) as gateways:
+        shop = await shop_by_domain(domain)
+        with _bar() as show:
+            work = await withdraw(
+                store,
+                shop,
+                await gateways.for_shop(shop.id),
+                address=settings.app_url + WEBHOOK_PATH,
+                now=utc_now,
+                show=show,
+                dry_run=dry_run,
+            )
+        for what, count in work.counts.items():
+            typer.echo(f"{count} {what} {'would be ' if dry_run else ''}taken away")
+        if work.refused:
+            typer.echo(f"{work.refused} customers refused by the shop; run it again later")
+        if not dry_run:
+            typer.echo("Nothing is written there any more. Now uninstall the app in the shop's admin.")
 
 
 async def show_inbox(settings: Settings, domain: str | None, *, again: bool) -> None:

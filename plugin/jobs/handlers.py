@@ -16,6 +16,7 @@ from plugin.domain.instants import from_us, to_us
 from plugin.jobs.queue import Handler, Jobs
 from plugin.jobs.schedule import SCHEDULE, due
 from plugin.ledger.inbox import mark_leavers, waiting_shops
+from plugin.ledger.push_records import is_withdrawn
 from plugin.ledger.retention import let_go
 from plugin.ledger.store import Store
 from plugin.ledger.tables import Shop
@@ -122,6 +123,8 @@ class Handlers:
 
     async def push(self, shop_id: int, *, dry_run: bool = False) -> dict[str, Any]:
         shop = await shop_by_id(shop_id)
+        if await is_withdrawn(self._store.database, shop_id):
+            return {"stopped": "withdrawn"}
         gateway = await self._gateways.for_shop(shop_id)
         report = await push_tags(self._store, shop, gateway, now=self._now, dry_run=dry_run)
         return {"added": report.added, "removed": report.removed, "refused": report.refused}

@@ -24,6 +24,7 @@ from plugin.ledger.computed import PLACEMENTS, PROFILES, TRANSITIONS, reconcile
 from plugin.ledger.database import Database, Session, Upsert
 from plugin.ledger.memberships import keep_members
 from plugin.ledger.picks import MOST_IDS, Pick, among, id_ranges
+from plugin.ledger.statistics import refresh_statistics
 from plugin.ledger.store import Store
 from plugin.lifecycle.choice import chosen_models, median_days
 from plugin.lifecycle.frames import Frame, customer_ids, read_frame
@@ -37,6 +38,7 @@ from plugin.shops import ShopContext
 Progress = Callable[[int, int], None]  # customers done, of how many
 READ: Final = 50_000  # customers whose facts are in memory at once
 CHUNK: Final = 10_000  # customers whose rows are
+_MANY: Final = 50_000  # rows written, from which on the planner should hear of them
 _POPULATION: Final = Upsert(
     table="rfm_populations", key=("shop_id",),
     columns=("shop_id", "taken_at", "last_order_day", "orders", "net_spend", "days_to_conversion"),
@@ -91,6 +93,8 @@ async def recompute_shop(
         report = report.plus(outcome, await _write((database, None), plan, pick, outcome, flipped_at={}, gone=gone))
         if progress is not None:
             progress(report.customers, len(ids))
+    if report.written > _MANY:
+        await refresh_statistics(database, "profiles", "placements", "stage_transitions", "segment_members")
     entries = "SELECT COUNT(*) FROM stage_transitions WHERE shop_id = $1 AND model = $2"
     [(transitions,)] = await database.fetch(entries, shop.id, plan.primary_model)
     return replace(report, transitions=transitions)

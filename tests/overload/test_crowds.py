@@ -82,11 +82,12 @@ async def test_the_visitor_is_who_the_proxy_says_and_a_visitors_own_word_is_drop
 async def test_no_log_line_holds_what_came_in_the_address(served: Process, proxied: Proxy) -> None:
     secret = "c4n4ry" * 6
     query = urlencode({"id_token": secret, "hmac": secret, "code": secret, "shop": f"{secret}@example.com"})
-    async with httpx.AsyncClient(base_url=f"https://127.0.0.1:{proxied.port}", verify=proxied.tls) as http:
-        for path in ("/", "/auth", "/auth/callback", "/graphql", "/webhooks", "/touchpoints"):
-            reply = await http.post(f"{path}?{query}", headers={"Authorization": f"Bearer {secret}"})
-            assert reply.status_code >= 400
-            await http.get(f"{path}?{query}", headers={"Authorization": f"Bearer {secret}"})
+    bearer = {"Authorization": f"Bearer {secret}"}
+    for base in (f"https://127.0.0.1:{proxied.port}", f"http://127.0.0.1:{served.port}"):
+        async with httpx.AsyncClient(base_url=base, verify=proxied.tls) as http:
+            for path in ("/", "/auth", "/auth/callback", "/graphql", "/webhooks", "/touchpoints"):
+                assert (await http.post(f"{path}?{query}", headers=bearer)).status_code >= 400
+                await http.get(f"{path}?{query}", headers=bearer)
     await asyncio.sleep(0.2)
     assert secret not in served.log.read_text(encoding="utf-8")
     assert secret not in proxied.log.read_text(encoding="utf-8")

@@ -213,7 +213,8 @@ async def test_a_bulk_mutation_uploads_runs_waits_and_gives_each_lines_answer(ri
     async with new_http(SETTINGS, httpx.MockTransport(answer)) as http:
         pace = rig.time.pace()
         gateway = ShopifyGateway(AdminClient(SETTINGS, http, rig.tokens, Bucket(pace), pace))
-        got = [line async for line in gateway.bulk_mutation("mutation M { x }", [{"id": "1"}, {"id": "2"}])]
+        begun = await gateway.start_bulk_mutation("mutation M { x }", [{"id": "1"}, {"id": "2"}])
+        got = [line async for line in gateway.bulk_answers(begun)]
     assert [(line.line, line.errors) for line in got] == [(1, ("id: Customer does not exist",)), (0, ())]
     assert b'{"id":"1"}\n{"id":"2"}\n' in uploads[0].content
     assert uploads[0].content.index(b'name="key"') < uploads[0].content.index(b'name="file"')

@@ -19,7 +19,7 @@ from integrations.shopify.gateway import ShopifyGateway
 from integrations.shopify.pacing import Bucket, Pace
 from integrations.shopify.queries import document
 from plugin.errors import ShopAccessError, ShopRefusedError, ShopUnavailableError
-from plugin.ports import BulkStatus, DiscountSpec, MetafieldWrite, ShopGateway, TagChange, TagResult
+from plugin.ports import BulkStatus, DiscountSpec, MetafieldName, MetafieldWrite, ShopGateway, TagChange, TagResult
 from plugin.settings import read_settings
 from tests.conftest import ENVIRONMENT
 from tests.support.devshop import RunningDevShop, running_devshop
@@ -138,7 +138,8 @@ async def test_tags_are_swapped_and_a_missing_customer_is_told(gateway: ShopGate
 
 async def test_tags_by_bulk_mutation(gateway: ShopGateway, dev: RunningDevShop) -> None:
     variables = [{"id": f"gid://shopify/Customer/{number}", "tags": ["rbl-a"]} for number in (1, 2, 999)]
-    answers = {line.line: line.errors async for line in gateway.bulk_mutation(document("AddTags"), variables)}
+    operation = await gateway.start_bulk_mutation(document("AddTags"), variables)
+    answers = {line.line: line.errors async for line in gateway.bulk_answers(operation)}
     assert answers == {0: (), 1: (), 2: ("id: Customer does not exist",)}
     assert [dev[SHOP].state.data.customers[number].tags for number in (1, 2, 3)] == [["rbl-a"], ["rbl-a"], []]
 
@@ -154,6 +155,24 @@ async def test_metafields_are_all_written_or_none(gateway: ShopGateway) -> None:
     assert await gateway.set_metafields(items("2026-11-22")) == []
     [error] = await gateway.set_metafields(items("yesterday"))
     assert (error.index, error.code) == (1, "INVALID_VALUE")
+
+
+async def test_what_was_written_is_found_and_taken_away_again(gateway: ShopGateway, dev: RunningDevShop) -> None:
+    state, owner = dev[SHOP].state, "gid://shopify/Customer/1"
+    named = MetafieldName(owner=owner, namespace="$app:rebloom", key="stage")
+    await gateway.set_metafields(
+        [MetafieldWrite(owner=owner, namespace="$app:rebloom", key="stage", type="single_line_text_field", value="x")]
+    )
+    assert len(state.metafields.rows) == 1
+    for _ in range(2):  # what is gone is no error
+        await gateway.delete_metafields([named])
+        assert state.metafields.rows == {}
+    await gateway.subscribe("ORDERS_CREATE", "https://app.example/webhooks")
+    (made,) = await gateway.subscriptions()
+    assert (made.topic, made.uri) == ("ORDERS_CREATE", "https://app.example/webhooks")
+    for _ in range(2):
+        await gateway.unsubscribe(made.gid)
+        assert await gateway.subscriptions() == []
 
 
 async def test_a_discount_code_is_taken_once(gateway: ShopGateway) -> None:

@@ -5,6 +5,6 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rebloom", "0011_touchpoints")]
+    dependencies = [("rebloom", "0009_plays")]
 
     operations = [ops.AddField(model_name="Profile", name="digest", field=fields.BigIntField(null=True))]
