@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from plugin.domain.facts import ShopFact
 
@@ -21,6 +21,7 @@ TAG_BATCH: Final = (
     40  # customers in one aliased request: two mutations of 10 points each, under the 1,000 a query may ask
 )
 METAFIELD_BATCH: Final = 25
+DISCOUNT_BATCH: Final = 40  # 10 or 11 points each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,24 @@ class MetafieldWrite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetafieldName:
+    """`owner` is a GID."""
+
+    owner: str
+    namespace: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """`topic` as the enum writes it."""
+
+    gid: str
+    topic: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetafieldError:
     """`index` is the place in the call's items, None when the shop did not say."""
 
@@ -108,6 +127,35 @@ class DiscountSpec:
     customer_ids: tuple[int, ...]
     percentage: Decimal | None = None
     amount: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscountChange:
+    """`create` has a spec, `update` a spec and an id, `deactivate` and `delete` an id."""
+
+    kind: Literal["create", "update", "deactivate", "delete"]
+    spec: DiscountSpec | None = None
+    discount_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscountResult:
+    """`error` is the shop's own words, None when it was done. `taken`: somebody has this code, it may be ours from a
+    call whose answer was lost. `gone`: the shop knows no such discount."""
+
+    discount_id: int | None
+    error: str | None
+    taken: bool = False
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundDiscount:
+    """`customer_ids`: to whom it is bound; empty when to nobody by name."""
+
+    discount_id: int
+    title: str
+    customer_ids: frozenset[int]
 
 
 class ShopGateway(Protocol):
@@ -153,22 +201,52 @@ class ShopGateway(Protocol):
         """Removals, then additions, of at most TAG_BATCH customers in one request; results in the order of `items`."""
         ...
 
-    def bulk_mutation(
+    def wait_for(self, points: float) -> float:
+        """Seconds until the shop's bucket will have given so many points, as far as its answers tell."""
+        ...
+
+    async def start_bulk_mutation(
         self, document: str, lines: AsyncIterator[bytes] | Sequence[Mapping[str, Any]]
-    ) -> AsyncIterator[BulkLine]:
-        """Upload `lines` (JSON texts without line ends, or variables), run `document` once for each, wait, and give the
-        answers as the file has them (any order). A run that fails half way raises ShopUnavailableError after what it
-        did was given."""
+    ) -> str:
+        """Upload `lines` (JSON texts without line ends, or variables) and have `document` run once for each; the GID of
+        the operation. Raises as `start_bulk_query` does."""
+        ...
+
+    def bulk_answers(self, operation: str) -> AsyncIterator[BulkLine]:
+        """Wait for a bulk mutation, and give its answers as the file has them (any order); may be asked again, for
+        seven days. A run that fails half way raises BulkFailedError after what it did was given."""
         ...
 
     async def set_metafields(self, items: Sequence[MetafieldWrite]) -> list[MetafieldError]:
         """At most METAFIELD_BATCH; with any error nothing of the call was written."""
         ...
 
+    async def delete_metafields(self, items: Sequence[MetafieldName]) -> None:
+        """At most METAFIELD_BATCH; what is not there is no error."""
+        ...
+
+    async def subscriptions(self) -> list[Subscription]:
+        """The webhook subscriptions that this app made in this shop."""
+        ...
+
+    async def unsubscribe(self, gid: str) -> None:
+        """A subscription that is gone already is a success."""
+        ...
+
     async def subscribe(self, topic: str, uri: str) -> None:
         """`topic` as the enum writes it: ORDERS_CREATE. A subscription that is there already is a success."""
         ...
 
-    async def create_discount(self, discount: DiscountSpec) -> str:
-        """The GID of the discount. Raises ShopRefusedError when the code is taken."""
+    async def change_discounts(self, changes: Sequence[DiscountChange]) -> list[DiscountResult]:
+        """At most DISCOUNT_BATCH, in one request; results in their order. After ShopUnavailableError any of them may
+        have been done."""
+        ...
+
+    def create_discounts(self, specs: Sequence[DiscountSpec]) -> AsyncIterator[tuple[int, DiscountResult]]:
+        """Any number, by one file: (place in `specs`, result) in any order. A run that fails half way raises
+        ShopUnavailableError after what it did was given."""
+        ...
+
+    async def discount_by_code(self, code: str) -> FoundDiscount | None:
+        """Whatever the letter case; None when the shop has no such code."""
         ...

@@ -18,7 +18,8 @@ import httpx
 from integrations.shopify import oauth, protocol, sdk
 from integrations.shopify.pacing import Bucket, NotSentError, Pace, with_retries
 from integrations.shopify.protocol import Call, Cost, Reply, TokenRefusedError, UncertainError
-from plugin.errors import ShopRefusedError, ShopUnavailableError
+from plugin.errors import ShopError, ShopRefusedError, ShopUnavailableError
+from plugin.metrics import SHOP_CALLS
 from plugin.settings import Settings
 
 _CONNECT: Final = 5.0  # seconds
@@ -73,6 +74,7 @@ class AdminClient:
     def __init__(self, settings: Settings, http: httpx.AsyncClient, tokens: Tokens, bucket: Bucket, pace: Pace) -> None:
         self.http, self.pace = http, pace
         self.loopback = settings.loopback_shops
+        self.wait_for = bucket.wait_for
         self._tokens, self._bucket = tokens, bucket
         self._shop_base = settings.shop_base
         self._path = sdk.api_path(settings.api_version) + "/graphql.json"
@@ -100,8 +102,13 @@ class AdminClient:
         try:
             reply = await self._send(call, access)
             cost = reply.cost
+            SHOP_CALLS.labels("answered").inc()
         except protocol.ThrottledError as throttled:
             cost = throttled.cost
+            SHOP_CALLS.labels("throttled").inc()
+            raise
+        except ShopError:
+            SHOP_CALLS.labels("failed").inc()
             raise
         finally:
             self._bucket.settle(call, price, cost)

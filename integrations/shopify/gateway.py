@@ -9,21 +9,35 @@ from typing import Any, Final
 
 from integrations.shopify import imports
 from integrations.shopify.client import AdminClient, download
+from integrations.shopify.discounts import (
+    CREATE,
+    change_result,
+    changes_call,
+    created_in_bulk,
+    discount_input,
+    found_discount,
+)
 from integrations.shopify.protocol import Call, Json, Reply, payload_of, user_errors
 from integrations.shopify.queries import document
 from plugin.domain.facts import ShopFact
 from plugin.domain.ids import parse_gid
 from plugin.errors import BadStatementError, ShopRefusedError, ShopUnavailableError
 from plugin.ports import (
+    DISCOUNT_BATCH,
     METAFIELD_BATCH,
     TAG_BATCH,
     BulkLine,
     BulkStatus,
+    DiscountChange,
+    DiscountResult,
     DiscountSpec,
+    FoundDiscount,
     MetafieldError,
+    MetafieldName,
     MetafieldWrite,
     Node,
     Page,
+    Subscription,
     TagChange,
     TagResult,
 )
@@ -111,10 +125,16 @@ class ShopifyGateway:
             for place, item in enumerate(items)
         ]
 
-    def bulk_mutation(
+    def wait_for(self, points: float) -> float:
+        return self._client.wait_for(points)
+
+    async def start_bulk_mutation(
         self, document: str, lines: AsyncIterator[bytes] | Sequence[Mapping[str, Any]]
-    ) -> AsyncIterator[BulkLine]:
-        return imports.run_bulk_mutation(self, self._client, document, lines)
+    ) -> str:
+        return await imports.start_bulk_mutation(self._client, document, lines)
+
+    def bulk_answers(self, operation: str) -> AsyncIterator[BulkLine]:
+        return imports.bulk_answers(self, self._client, operation)
 
     async def set_metafields(self, items: Sequence[MetafieldWrite]) -> list[MetafieldError]:
         if len(items) > METAFIELD_BATCH:
@@ -133,17 +153,50 @@ class ShopifyGateway:
         payload = _object(reply.field("metafieldsSet"), "metafieldsSet")
         return [imports.metafield_error(error) for error in payload.get("userErrors") or ()]
 
+    async def delete_metafields(self, items: Sequence[MetafieldName]) -> None:
+        if len(items) > METAFIELD_BATCH:
+            raise ValueError(f"at most {METAFIELD_BATCH} metafields in one request, not {len(items)}")
+        named = [{"ownerId": item.owner, "namespace": item.namespace, "key": item.key} for item in items]
+        payload_of(await self._ask("DeleteMetafields", {"metafields": named}), "metafieldsDelete")
+
+    async def subscriptions(self) -> list[Subscription]:
+        found: list[Subscription] = []
+        after: str | None = None
+        while True:
+            reply = await self._ask("Subscriptions", {"first": _MORE_CHILDREN, "after": after}, points=20)
+            page = _object(reply.field("webhookSubscriptions"), "webhookSubscriptions")
+            found += [Subscription(gid=node["id"], topic=node["topic"], uri=node["uri"]) for node in page["nodes"]]
+            after = _next(page)
+            if after is None:
+                return found
+
+    async def unsubscribe(self, gid: str) -> None:
+        reply = await self._ask("Unsubscribe", {"id": gid})
+        refused = user_errors(reply.field("webhookSubscriptionDelete"))
+        if refused and not all("does not exist" in message for message in refused):
+            raise ShopRefusedError(f"The shop refused to end a subscription: {'; '.join(refused)}")
+
     async def subscribe(self, topic: str, uri: str) -> None:
         reply = await self._ask("Subscribe", {"topic": topic, "uri": uri})
         refused = user_errors(reply.field("webhookSubscriptionCreate"))
         if refused and not all("already been taken" in message for message in refused):
             raise ShopRefusedError(f"The shop refused to send {topic} to {uri}: {'; '.join(refused)}")
 
-    async def create_discount(self, discount: DiscountSpec) -> str:
-        variables = {"basicCodeDiscount": imports.discount_input(discount)}
-        reply = await self._ask("CreateDiscount", variables, points=20, repeatable=False)
-        payload = payload_of(reply, "discountCodeBasicCreate")
-        return str(_object(payload.get("codeDiscountNode"), "codeDiscountNode")["id"])
+    async def change_discounts(self, changes: Sequence[DiscountChange]) -> list[DiscountResult]:
+        if len(changes) > DISCOUNT_BATCH:
+            raise ValueError(f"at most {DISCOUNT_BATCH} discounts in one request, not {len(changes)}")
+        reply = await self._client.run(changes_call(changes))
+        return [change_result(reply, place, change) for place, change in enumerate(changes)]
+
+    async def create_discounts(self, specs: Sequence[DiscountSpec]) -> AsyncIterator[tuple[int, DiscountResult]]:
+        lines = [{"basicCodeDiscount": discount_input(spec)} for spec in specs]
+        operation = await self.start_bulk_mutation(CREATE, lines)
+        async for line in self.bulk_answers(operation):
+            yield line.line, created_in_bulk(line)
+
+    async def discount_by_code(self, code: str) -> FoundDiscount | None:
+        reply = await self._ask("DiscountByCode", {"code": code})
+        return found_discount(reply.field("codeDiscountNodeByCode"))
 
     async def _ask(
         self, name: str, variables: Json | None = None, *, points: float = 10, repeatable: bool = True

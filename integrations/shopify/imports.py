@@ -1,4 +1,4 @@
-"""Writing to the shop: aliased tag batches, bulk operations and their files, the input of a discount."""
+"""Writing to the shop: aliased tag batches, bulk operations and their files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from integrations.shopify.client import AdminClient, upload
 from integrations.shopify.protocol import Call, Reply, clip, payload_of, user_errors
 from integrations.shopify.queries import document
 from plugin.domain.ids import gid
-from plugin.errors import BadStatementError, ShopRefusedError, ShopUnavailableError
-from plugin.ports import BulkLine, BulkStatus, DiscountSpec, MetafieldError, TagChange
+from plugin.errors import BadStatementError, BulkFailedError, ShopRefusedError, ShopUnavailableError
+from plugin.ports import BulkLine, BulkStatus, MetafieldError, TagChange
 
 if TYPE_CHECKING:
     from integrations.shopify.gateway import ShopifyGateway
@@ -82,19 +82,20 @@ def bulk_status(found: Mapping[str, Any]) -> BulkStatus:
         raise BadStatementError(f"The shop's statement of a bulk operation cannot be read: {error}") from None
 
 
-async def run_bulk_mutation(
-    gateway: ShopifyGateway,
-    client: AdminClient,
-    mutation: str,
-    lines: AsyncIterator[bytes] | Sequence[Mapping[str, Any]],
-) -> AsyncIterator[BulkLine]:
-    """As `ShopGateway.bulk_mutation` says."""
+async def start_bulk_mutation(
+    client: AdminClient, mutation: str, lines: AsyncIterator[bytes] | Sequence[Mapping[str, Any]]
+) -> str:
+    """As `ShopGateway.start_bulk_mutation` says."""
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
         await _write_lines(file, lines)
         path = await _stage(client, file)
     variables = {"mutation": mutation, "stagedUploadPath": path}
     call = Call(name="BulkImport", document=document("BulkImport"), variables=variables, repeatable=False)
-    operation = started(await client.run(call), "bulkOperationRunMutation")
+    return started(await client.run(call), "bulkOperationRunMutation")
+
+
+async def bulk_answers(gateway: ShopifyGateway, client: AdminClient, operation: str) -> AsyncIterator[BulkLine]:
+    """As `ShopGateway.bulk_answers` says."""
     status = await _finished(gateway, client, operation)
     url = status.url or status.partial_url
     if url is not None:
@@ -102,28 +103,7 @@ async def run_bulk_mutation(
             async for line in _jsonl(pieces):
                 yield _bulk_line(line)
     if status.status != "COMPLETED":
-        raise ShopUnavailableError(f"The shop ended a bulk operation as {status.status} ({status.error_code}).")
-
-
-def discount_input(discount: DiscountSpec) -> dict[str, Any]:
-    """`DiscountCodeBasicInput`; exactly one of percentage and amount."""
-    if discount.percentage is not None and discount.amount is None:
-        value: dict[str, Any] = {"percentage": float(discount.percentage)}
-    elif discount.amount is not None and discount.percentage is None:
-        value = {"discountAmount": {"amount": str(discount.amount), "appliesOnEachItem": False}}
-    else:
-        raise ValueError("a discount has either a percentage or an amount")
-    customers = [gid("Customer", customer) for customer in discount.customer_ids]
-    buyers: dict[str, Any] = {"customers": {"add": customers}} if customers else {"all": "ALL"}
-    return {
-        "title": discount.title,
-        "code": discount.code,
-        "startsAt": discount.starts_at.isoformat(),
-        "endsAt": discount.ends_at.isoformat() if discount.ends_at else None,
-        "context": buyers,
-        "customerGets": {"value": value, "items": {"all": True}},
-        "appliesOncePerCustomer": True,
-    }
+        raise BulkFailedError(f"The shop ended a bulk operation as {status.status} ({status.error_code}).")
 
 
 def metafield_error(error: Mapping[str, Any]) -> MetafieldError:

@@ -61,6 +61,10 @@ class Bucket:
             self._held += price
             return price
 
+    def wait_for(self, points: float) -> float:
+        """Seconds until so many points will have been given, in one go or in several."""
+        return max(0.0, (points - self._level()) / self._rate)
+
     def settle(self, call: Call, price: float, cost: Cost | None) -> None:
         """The call is over. Without a cost block the reservation stays spent and the bucket refills by itself."""
         self._held -= price

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from structlog.contextvars import bind_contextvars
 
 from plugin.errors import BadRequestError
 from plugin.log import configure_logging
@@ -31,9 +32,16 @@ Port = Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 
 
+@app.callback()
+def _begin(context: typer.Context) -> None:
+    bind_contextvars(command=context.invoked_subcommand)
+
+
 def _settings() -> Settings:
     configure_logging()
-    return read_settings(os.environ)
+    settings = read_settings(os.environ)
+    configure_logging(level=settings.log_level)
+    return settings
 
 
 @app.command()
@@ -49,11 +57,15 @@ def serve(
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    health_port: Annotated[
+        int | None, typer.Option("--health-port", help="Answer /healthz, /readyz and /metrics here.", min=1, max=65535)
+    ] = None,
+) -> None:
     """A worker alone: any number, on any number of hosts, on PostgreSQL."""
     from plugin.commands.serve import run_worker
 
-    asyncio.run(run_worker(_settings()))
+    asyncio.run(run_worker(_settings(), health_port=health_port))
 
 
 @app.command()
@@ -142,14 +154,54 @@ def push(
 
 
 @app.command()
+def remove(
+    shop: ShopArgument,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be taken away; change nothing.")] = False,
+) -> None:
+    """Take away from a shop exactly what Rebloom wrote there, before uninstalling."""
+    from plugin.commands.steps import remove_one
+
+    asyncio.run(remove_one(_settings(), shop, dry_run=dry_run))
+
+
+@app.command()
 def inbox(
     shop: Annotated[str | None, typer.Argument(metavar="[SHOP]", help="One shop's only.")] = None,
+    show: Annotated[str | None, typer.Option(metavar="ID", help="One delivery with its body.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Put what is listed back in line.")] = False,
+    rerun: Annotated[str | None, typer.Option(metavar="ID", help="Put this one back in line.")] = None,
 ) -> None:
-    """Deliveries set aside: which, and why; run them again."""
-    from plugin.commands.steps import show_inbox
+    """Deliveries set aside: which, and why; look at one; run them again."""
+    from plugin.commands.upkeep import show_inbox
 
-    asyncio.run(show_inbox(_settings(), shop, again=again))
+    asyncio.run(show_inbox(_settings(), shop, show=show, again=rerun or ("" if again else None)))
+
+
+@app.command()
+def reconcile(shop: ShopArgument) -> None:
+    """Find and mend what no webhook brought since the last look; it is done daily by itself."""
+    from plugin.commands.upkeep import reconcile_one
+
+    asyncio.run(reconcile_one(_settings(), shop))
+
+
+@app.command()
+def person(
+    shop: ShopArgument,
+    request: Annotated[str | None, typer.Option(metavar="ID", help="The answer to this request, as JSON.")] = None,
+) -> None:
+    """Who asked the shop for the data held on them, and the answers to hand over."""
+    from plugin.commands.upkeep import show_requests
+
+    asyncio.run(show_requests(_settings(), shop, request))
+
+
+@app.command()
+def rotate() -> None:
+    """Seal everything again with the newest encryption key; it is done hourly by itself while there are several."""
+    from plugin.commands.upkeep import rotate as run
+
+    asyncio.run(run(_settings()))
 
 
 @token_app.command("create")

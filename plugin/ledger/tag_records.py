@@ -103,3 +103,28 @@ async def save_run(session: Database | Session, shop_id: int, **columns: Any) ->
     names = ("shop_id", *columns)
     how = Upsert(table="push_runs", columns=names, key=("shop_id",), update=tuple(columns))
     await session.upsert(how, [(shop_id, *columns.values())])
+
+
+async def on_record(database: Database, shop_id: int) -> list[tuple[int, str]]:
+    """(customer, tag) of every tag that the shop has or may have from us."""
+    rows = await database.fetch(
+        "SELECT customer_id, tag FROM tag_records WHERE shop_id = $1 AND state <> 'removed' ORDER BY customer_id, tag",
+        shop_id,
+    )
+    return [(customer, tag) for customer, tag in rows]
+
+
+async def with_stage(database: Database, shop_id: int) -> list[int]:
+    """Customers whose stage stands in the shop's metafields."""
+    rows = await database.fetch(
+        "SELECT customer_id FROM push_states WHERE shop_id = $1 AND stage IS NOT NULL ORDER BY customer_id", shop_id
+    )
+    return [row[0] for row in rows]
+
+
+async def stages_taken(database: Database, shop_id: int, customers: Sequence[int]) -> None:
+    """Their stage metafields are out of the shop."""
+    await database.execute_many(
+        "UPDATE push_states SET stage = NULL, stage_since_day = NULL WHERE shop_id = $1 AND customer_id = $2",
+        [(shop_id, customer) for customer in customers],
+    )

@@ -28,8 +28,10 @@ _CUSTOMER: Final = (
     "email_status", "sms_status", "language", "tags", "country", "region", "city", "spend_tier",
 )  # fmt: skip
 _CUSTOMERS: Final = (
-    f"SELECT {', '.join(_CUSTOMER)} FROM customers WHERE shop_id = $1 AND {{id}}"
-    " AND deleted_at IS NULL AND merged_into IS NULL ORDER BY id"
+    f"SELECT {', '.join(f'c.{name} AS {name}' for name in _CUSTOMER)}, l.tier AS loyalty_tier,"
+    " l.points AS loyalty_points"
+    " FROM customers c LEFT JOIN loyalty_standings l ON l.shop_id = c.shop_id AND l.customer_id = c.id"
+    " WHERE c.shop_id = $1 AND {c.id} AND c.deleted_at IS NULL AND c.merged_into IS NULL ORDER BY c.id"
 )
 _ORDER: Final = (
     "customer_id", "id", "processed_at", f"COALESCE(voided_at, {FOREVER}) AS voided_at", "total", "items",
@@ -43,6 +45,11 @@ _REFUNDS: Final = (
     "SELECT r.order_id AS order_id, r.at AS at, r.amount AS amount FROM refunds r"
     " JOIN orders o ON o.shop_id = r.shop_id AND o.id = r.order_id"
     " WHERE r.shop_id = $1 AND o.counted AND {o.customer_id} ORDER BY r.order_id, r.at, r.id"
+)
+# The latest of each customer that has not become an order.
+_CHECKOUTS: Final = (
+    "SELECT customer_id, MAX(created_at) AS created_at FROM checkouts WHERE shop_id = $1 AND completed_at IS NULL"
+    " AND deleted_at IS NULL AND {customer_id} GROUP BY customer_id ORDER BY customer_id"
 )
 _LINES: Final = (
     "SELECT o.customer_id AS customer_id, o.processed_at AS processed_at,"
@@ -103,6 +110,7 @@ async def read_frame(
     found = await read_picked(database, _ORDERS, shop_id, pick)
     refunds = await read_picked(database, _REFUNDS, shop_id, pick)
     ids = customers["id"]
+    checkouts = _one_of_each(await read_picked(database, _CHECKOUTS, shop_id, pick), ids)
     rows = _order_rows(found, ids)
     tables: dict[str, Table] = {"orders": _orders_table(rows, len(ids))}
     unseen = np.zeros(len(ids), dtype=np.int64)
@@ -111,7 +119,8 @@ async def read_frame(
     tables |= touch_tables(await read_picked(database, _TOUCHPOINTS, shop_id, pick), tables["orders"], ids)
     if lines:
         tables["order_lines"] = _lines_table(await read_picked(database, _LINES, shop_id, pick), ids)
-    return Frame(ids, customers["created_at"], _attributes(customers), _orders(rows, refunds, len(ids)), unseen, tables)
+    attributes = {**_attributes(customers), "abandoned_checkout_at": checkouts}
+    return Frame(ids, customers["created_at"], attributes, _orders(rows, refunds, len(ids)), unseen, tables)
 
 
 def _texts(values: NDArray[Any]) -> list[str | None]:
@@ -136,6 +145,14 @@ def _owners(of: NDArray[Any], ids: Ints) -> tuple[Ints, Bools]:
         return np.zeros(len(customers), dtype=np.int64), np.zeros(len(customers), dtype=np.bool_)
     owner = np.minimum(np.searchsorted(ids, customers), len(ids) - 1)
     return owner, ids[owner] == customers
+
+
+def _one_of_each(found: Arrays, ids: Ints) -> Column:
+    """`created_at` of rows of which each customer has one at most."""
+    values, null = np.zeros(len(ids), dtype=np.int64), np.ones(len(ids), dtype=np.bool_)
+    owner, keep = _owners(found["customer_id"], ids)
+    values[owner[keep]], null[owner[keep]] = whole(found["created_at"])[keep], False
+    return Column(values, null)
 
 
 def _orders(rows: OrderRows, refunds: Arrays, customers: int) -> Orders:
@@ -175,7 +192,7 @@ def _lines_table(found: Arrays, ids: Ints) -> tuple[Ints, dict[str, Column]]:
     }  # fmt: skip
 
 
-_AS_STATED: Final = ("account_status", "email_status", "sms_status", "language", "spend_tier")
+_AS_STATED: Final = ("account_status", "email_status", "sms_status", "language", "spend_tier", "loyalty_tier")
 _ONE_OF: Final = {"countries": "country", "regions": "region", "cities": "city"}
 
 
@@ -188,14 +205,9 @@ def _attributes(customers: Arrays) -> dict[str, Column]:
     columns["tags"] = text_column([_folded(tags) for tags in _texts(customers["tags"])])
     for name, stated in _ONE_OF.items():
         columns[name] = text_column([list_text([one]) if one else None for one in _texts(customers[stated])])
-    columns["subscription_status"] = columns["loyalty_tier"] = text_column(nothing)
-    for name in (
-        "company_id",
-        "created_by_app_id",
-        "abandoned_checkout_at",
-        "abandoned_checkout_day",
-        "loyalty_points",
-    ):
+    columns["subscription_status"] = text_column(nothing)
+    columns["loyalty_points"] = _nullable(customers["loyalty_points"])
+    for name in ("company_id", "created_by_app_id"):
         columns[name] = int_column(nothing)
     return columns
 

@@ -16,6 +16,7 @@ from plugin.domain.tags import segment_tag, stage_tag
 from plugin.domain.text import fold
 from plugin.ledger.database import Database
 from plugin.ledger.lists import among, id_list
+from plugin.ledger.push_records import used_prefixes
 from plugin.ledger.store import Store
 from plugin.shops import ShopContext
 
@@ -72,8 +73,9 @@ async def plan_push(store: Store, shop: ShopContext) -> Plan:
     changes: defaultdict[int, Change] = defaultdict(Change)
     for customer, tag in await store.database.fetch(f"WITH {want} {_ADDS}", *values):
         changes[customer].add.append(tag)
+    prefixes = await our_prefixes(store, shop)
     for customer, tag in await store.database.fetch(f"WITH {want} {_REMOVES}", *values):
-        if tag.startswith(fold(shop.tag_prefix)):
+        if tag.startswith(prefixes):
             changes[customer].remove.append(tag)
     stages = await store.database.fetch(_STAGES, shop.id, shop.primary_model)
     counted = await store.database.fetch(
@@ -82,6 +84,11 @@ async def plan_push(store: Store, shop: ShopContext) -> Plan:
         *values,
     )
     return Plan(dict(sorted(changes.items())), [(row[0], row[1], row[2]) for row in stages], counted[0][0])
+
+
+async def our_prefixes(store: Store, shop: ShopContext) -> tuple[str, ...]:
+    """The shop's tag prefix, and those it had when tags were written: after a change the old tags on record go, too."""
+    return tuple(sorted({fold(shop.tag_prefix), *await used_prefixes(store.database, shop.id)}))
 
 
 async def wanted_tags(store: Store, shop: ShopContext, customer_ids: Sequence[int]) -> dict[int, list[str]]:

@@ -66,11 +66,11 @@ async def gateway(dev: RunningDevShop) -> AsyncIterator[ShopifyGateway]:
         yield ShopifyGateway(AdminClient(settings, http, Granted(await _token(dev)), Bucket(pace), pace))
 
 
-@pytest.mark.parametrize("bulk_from", [1_000, 1], ids=["by batch", "by file"])
+@pytest.mark.parametrize("files_take", [1_000.0, -1.0], ids=["by batch", "by file"])
 async def test_the_dev_shop_takes_our_tags_and_keeps_the_merchants(
-    store: Store, dev: RunningDevShop, gateway: ShopifyGateway, bulk_from: int, monkeypatch: pytest.MonkeyPatch
+    store: Store, dev: RunningDevShop, gateway: ShopifyGateway, files_take: float, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(publish, "BULK_FROM", bulk_from)
+    monkeypatch.setattr(publish, "FILES_TAKE", files_take)
     at = NOW
 
     def now() -> datetime:

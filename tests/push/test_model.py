@@ -96,7 +96,7 @@ class World:
         await put(self.database, "customers", [row])
 
     async def push(self, _who: int) -> None:
-        self.shop.fail = self.random.choice([None, None, "before", "after", "half"])
+        self.shop.fail = self.random.choice([None, None, "before", "after", "half", "unread", "half read"])
         with contextlib.suppress(Killed, ShopUnavailableError):
             await push_tags(self.store, SHOP, self.shop, now=self.now)
         self.shop.fail = None
@@ -112,12 +112,12 @@ class World:
         await push_tags(self.store, SHOP, self.shop, now=self.now)
 
 
-@pytest.mark.parametrize("bulk_from", [2, 1_000], ids=["by file", "by batch"])
+@pytest.mark.parametrize("files_take", [2, 1_000], ids=["by file", "by batch"])
 @pytest.mark.parametrize("seed", range(5))
 async def test_whatever_happens_the_merchants_tags_stay_and_ours_converge(
-    store: Store, seed: int, bulk_from: int, monkeypatch: pytest.MonkeyPatch
+    store: Store, seed: int, files_take: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(publish, "BULK_FROM", bulk_from)
+    monkeypatch.setattr(publish, "FILES_TAKE", files_take)
     world = World(store, seed)
     await world.begin()
     steps = [

@@ -143,6 +143,50 @@ async def test_only_what_is_on_record_and_carries_our_prefix_is_removed(store: S
     assert shop.tags[1] == ["rbl-stage-active", "vip"]
 
 
+async def test_after_a_change_of_prefix_the_old_tags_on_record_go_and_look_alikes_stay(store: Store, clock):
+    shop = MemoryShop()
+    await _customers(store, shop, {1: "active", 2: "visitor"})
+    shop.add(1, ["rbl-own"])
+    await push_tags(store, SHOP, shop, now=clock)
+    renamed = a_shop(tag_prefix="Club-")
+    report = await push_tags(store, renamed, shop, now=clock)
+    assert (report.added, report.removed) == (2, 2)
+    assert shop.tags == {1: ["club-stage-active", "rbl-own"], 2: ["club-stage-visitor"]}
+    await push_tags(store, SHOP, shop, now=clock)
+    assert shop.tags == {1: ["rbl-own", "rbl-stage-active"], 2: ["rbl-stage-visitor"]}
+
+
+@pytest.mark.parametrize("where", ["unread", "half read"])
+async def test_a_process_killed_while_a_file_runs_reads_its_answers_the_next_time_and_asks_nothing_twice(
+    store: Store, clock, monkeypatch, where: str
+):
+    monkeypatch.setattr(publish, "FILES_TAKE", 5)
+    shop = MemoryShop(fail=where)
+    await _customers(store, shop, dict.fromkeys(range(1, 11), "active"))
+    del shop.tags[7]
+    with pytest.raises(Killed):
+        await push_tags(store, SHOP, shop, now=clock)
+    assert shop.calls == ["tagsAdd"]
+    assert "written" not in [row[2] for row in await _records(store)]
+    report = await push_tags(store, SHOP, shop, now=clock)
+    assert shop.calls == ["tagsAdd", "set_metafields"]
+    assert (report.added, report.refused, report.customers) == (9, 1, 9)
+    assert [row[2] for row in await _records(store)].count("written") == 9
+    assert await store.database.fetch("SELECT kind FROM push_files WHERE shop_id = $1", 1) == []
+
+
+async def test_a_file_that_the_shop_has_forgotten_is_asked_for_again(store: Store, clock, monkeypatch):
+    monkeypatch.setattr(publish, "FILES_TAKE", 5)
+    shop = MemoryShop(fail="unread")
+    await _customers(store, shop, dict.fromkeys(range(1, 11), "active"))
+    with pytest.raises(Killed):
+        await push_tags(store, SHOP, shop, now=clock)
+    shop.operations.clear()
+    await push_tags(store, SHOP, shop, now=clock)
+    assert shop.calls == ["tagsAdd", "tagsAdd", "metafieldsSet"]
+    assert all(tags == ["rbl-stage-active"] for tags in shop.tags.values())
+
+
 async def test_a_tag_of_ours_that_the_merchant_took_away_comes_back_after_the_shop_says_so(store: Store, clock):
     shop = MemoryShop()
     await _customers(store, shop, {1: "active"})
@@ -220,7 +264,7 @@ async def test_a_process_killed_around_a_write_leaves_nothing_lost_and_nothing_d
 
 
 async def test_many_customers_go_by_file_removals_first_and_end_the_same(store: Store, clock, monkeypatch):
-    monkeypatch.setattr(publish, "BULK_FROM", 5)
+    monkeypatch.setattr(publish, "FILES_TAKE", 5)
     shop, told = MemoryShop(), []
     everyone = range(1, 41)
     await _customers(store, shop, dict.fromkeys(everyone, "active"))
@@ -242,7 +286,7 @@ async def test_many_customers_go_by_file_removals_first_and_end_the_same(store: 
 async def test_a_bulk_run_that_fails_half_way_keeps_what_was_done_and_the_next_push_does_the_rest(
     store: Store, clock, monkeypatch
 ):
-    monkeypatch.setattr(publish, "BULK_FROM", 5)
+    monkeypatch.setattr(publish, "FILES_TAKE", 5)
     shop = MemoryShop(fail="half")
     await _customers(store, shop, dict.fromkeys(range(1, 11), "active"))
     with pytest.raises(ShopUnavailableError):
@@ -257,7 +301,8 @@ async def test_a_bulk_run_that_fails_half_way_keeps_what_was_done_and_the_next_p
     assert all(tags == ["rbl-stage-active"] for tags in shop.tags.values())
 
 
-async def test_a_batch_holds_as_many_customers_as_the_gateway_takes(store: Store, clock):
+async def test_a_batch_holds_as_many_customers_as_the_gateway_takes(store: Store, clock, monkeypatch):
+    monkeypatch.setattr(publish, "FILES_TAKE", 1_000)
     shop = MemoryShop()
     await _customers(store, shop, dict.fromkeys(range(1, TAG_BATCH + 2), "active"))
     await push_tags(store, SHOP, shop, now=clock)

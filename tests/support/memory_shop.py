@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from plugin.domain.ids import parse_gid
-from plugin.errors import ShopUnavailableError
-from plugin.ports import BulkLine, MetafieldError, MetafieldWrite, TagChange, TagResult
+from plugin.errors import BulkFailedError, ShopRefusedError
+from plugin.ports import BulkLine, MetafieldError, MetafieldName, MetafieldWrite, Subscription, TagChange, TagResult
 
 
 class Killed(BaseException):
@@ -16,7 +16,8 @@ class Killed(BaseException):
 @dataclass
 class MemoryShop:
     """`ShopGateway` as far as a push needs it. `limit` stands in for the platform's 250 tags. `fail` is what happens to
-    the next write: "before" or "after" kills the process around it, "half" ends a bulk run half way."""
+    the next write: "before" or "after" kills the process around it, "half" ends a bulk run half way, "unread" and
+    "half read" kill the process when it reads a bulk run's answers."""
 
     limit: int = 250
     tags: dict[int, list[str]] = field(default_factory=dict)
@@ -26,6 +27,8 @@ class MemoryShop:
     writes: int = 0
     calls: list[str] = field(default_factory=list)
     fail: str | None = None
+    operations: dict[str, tuple[list[BulkLine], bool]] = field(default_factory=dict)
+    subscribed: dict[str, Subscription] = field(default_factory=dict)
 
     # --- the shop's own rules (RECORDED.md section 1) ---
 
@@ -62,17 +65,31 @@ class MemoryShop:
         self._killed("after")
         return results
 
-    async def bulk_mutation(self, document: str, lines: Sequence[Mapping[str, Any]]) -> AsyncIterator[BulkLine]:
+    def wait_for(self, points: float) -> float:
+        return points / 10  # no bucket: one mutation a second
+
+    async def start_bulk_mutation(self, document: str, lines: Sequence[Mapping[str, Any]]) -> str:
         kind = next(each for each in ("tagsAdd", "tagsRemove", "metafieldsSet") if each in document)
         self._written(kind)
-        stop = len(lines) // 2 if self.fail == "half" else len(lines)
+        half, self.fail = self.fail == "half", None if self.fail == "half" else self.fail
+        stop = len(lines) // 2 if half else len(lines)
         answers = [BulkLine(line=n, data={}, errors=self._run(kind, line)) for n, line in enumerate(lines[:stop])]
+        operation = f"gid://shopify/BulkOperation/{len(self.operations) + 1}"
+        self.operations[operation] = answers, half
         self._killed("after")
-        for answer in reversed(answers):
+        return operation
+
+    async def bulk_answers(self, operation: str) -> AsyncIterator[BulkLine]:
+        self._killed("unread")
+        if operation not in self.operations:
+            raise ShopRefusedError("The shop knows no bulk operation by that id.")
+        answers, half = self.operations[operation]
+        for place, answer in enumerate(reversed(answers)):
+            if place == 1:
+                self._killed("half read")
             yield answer
-        if self.fail == "half":
-            self.fail = None
-            raise ShopUnavailableError("The bulk operation failed half way.")
+        if half:
+            raise BulkFailedError("The bulk operation failed half way.")
 
     def _run(self, kind: str, line: Mapping[str, Any]) -> tuple[str, ...]:
         if kind == "metafieldsSet":
@@ -100,6 +117,21 @@ class MemoryShop:
                 self.metafields[owner, f"{item.namespace}.{item.key}"] = item.value
         self._killed("after")
         return errors
+
+    async def delete_metafields(self, items: Sequence[MetafieldName]) -> None:
+        assert len(items) <= 25
+        self._written("delete_metafields")
+        for item in items:
+            self.metafields.pop((parse_gid(item.owner, "Customer"), f"{item.namespace}.{item.key}"), None)
+        self._killed("after")
+
+    async def subscriptions(self) -> list[Subscription]:
+        return list(self.subscribed.values())
+
+    async def unsubscribe(self, gid: str) -> None:
+        self._written("unsubscribe")
+        self.subscribed.pop(gid, None)
+        self._killed("after")
 
     def _written(self, call: str) -> None:
         self._killed("before")

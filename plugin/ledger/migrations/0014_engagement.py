@@ -5,7 +5,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rebloom", "0005_jobs")]
+    dependencies = [("rebloom", "0004_deliveries")]
 
     operations = [
         ops.AddField(model_name="Profile", name="last_seen_at", field=fields.BigIntField(null=True)),
