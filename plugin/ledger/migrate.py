@@ -44,6 +44,7 @@ def orm_config(url: str) -> dict[str, Any]:
                     "plugin.ledger.touchpoint_tables",
                     "plugin.ledger.offer_tables",
                     "plugin.ledger.job_tables",
+                    "plugin.ledger.recommendation_tables",
                 ],
                 "default_connection": name,
                 "migrations": "plugin.ledger.migrations",
