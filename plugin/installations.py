@@ -22,6 +22,7 @@ from integrations.shopify.pacing import Bucket, Pace
 from plugin.domain.facts import ShopFact
 from plugin.domain.instants import to_us
 from plugin.errors import ShopAccessError, ShopUnavailableError
+from plugin.ledger.database import Database, Session
 from plugin.ledger.store import Store
 from plugin.ports import ShopGateway
 from plugin.settings import Settings
@@ -71,9 +72,9 @@ async def store_installation(store: Store, domain: str, grant: TokenGrant, now: 
     return int(rows[0][0])
 
 
-async def write_shop(store: Store, shop_id: int, fact: ShopFact) -> None:
+async def write_shop(writer: Database | Session, shop_id: int, fact: ShopFact) -> None:
     """What the shop states about itself."""
-    await store.database.execute(
+    await writer.execute(
         "UPDATE shops SET platform_id = $1, name = $2, currency = $3, timezone = $4, primary_host = $5 WHERE id = $6",
         fact.platform_id,
         fact.name[:255],

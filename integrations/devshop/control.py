@@ -33,6 +33,11 @@ def _place(shop: DevShop, body: Action) -> Value:
     return shop.place_order(body.pop("customer", None), items, **body)
 
 
+def _checkout(shop: DevShop, body: Action) -> Value:
+    items = [(int(item["variant"]), int(item.get("quantity", 1))) for item in body["items"]]
+    return shop.begin_checkout(body.get("customer"), items)
+
+
 def _refund(shop: DevShop, body: Action) -> Value:
     lines = [(int(line["line"]), int(line["quantity"])) for line in body.pop("lines", ())]
     return shop.refund_order(body.pop("order"), lines=lines, **body)
@@ -49,6 +54,15 @@ ACTIONS: dict[str, Callable[[DevShop, Action], Any]] = {
     "customer/delete": lambda shop, body: shop.delete_customer(body["customer"]),
     "customer/merge": lambda shop, body: shop.merge_customers(body["kept"], body["gone"]),
     "customer/tags": lambda shop, body: shop.edit_tags(body.pop("customer"), **body),
+    "customer/account": lambda shop, body: shop.enable_account(body["customer"], enabled=body.get("enabled", True)),
+    "customer/email-consent": lambda shop, body: shop.set_email_consent(body["customer"], body["state"]),
+    "customer/sms-consent": lambda shop, body: shop.set_sms_consent(body["customer"], body["state"]),
+    "checkout": _checkout,
+    "checkout/update": lambda shop, body: shop.update_checkout(body.pop("checkout"), **body),
+    "checkout/delete": lambda shop, body: shop.delete_checkout(body["checkout"]),
+    "order/edit": lambda shop, body: shop.edit_order(body["order"], body["line"], body["quantity"]),
+    "shop/update": lambda shop, body: shop.update_shop(**body),
+    "scopes": lambda shop, body: shop.change_scopes(body["scopes"]),
     "customer/redact": lambda shop, body: shop.redact_customer(body["customer"]),
     "customer/data-request": lambda shop, body: shop.request_customer_data(body["customer"]),
     "product": lambda shop, body: shop.create_product(**body),

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from integrations.devshop import payloads
+from integrations.devshop.occasions import Occasions
 from integrations.devshop.rows import Customer, Line, Order, Product, Refund, RefundLine, Value, Variant, gid, money
 from integrations.devshop.signing import session_token
 from integrations.devshop.tags import set_tags, split_tags, tell
@@ -15,16 +16,12 @@ from integrations.devshop.tags import set_tags, split_tags, tell
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from integrations.devshop.shop import ShopState
-
 Item = tuple[int, int]  # (variant id, quantity)
 
 
 @dataclass
-class DevShop:
+class DevShop(Occasions):
     """Every method is one thing somebody does in the shop; it changes the rows and sends the webhooks."""
-
-    state: ShopState
 
     def session_token(self, *, user: str = "1", lifetime: int = 60, **claims: object) -> str:
         app = self.state.app
@@ -96,16 +93,6 @@ class DevShop:
             tell(self.state, row, added=fresh, removed=[tag for tag in before if tag not in left])
             return row.tags
 
-    def set_email_consent(self, number: int, state: str) -> None:
-        with self.state.lock:
-            row = self.state.data.customers[number]
-            row.marketing_state, row.marketing_updated_at = state, self.state.now_text()
-            row.updated_at = row.marketing_updated_at
-            self.state.touched("customers")
-            consent = {"state": state.lower(), "opt_in_level": None, "consent_updated_at": row.updated_at}
-            body = {"customer_id": number, "email_address": row.email, "email_marketing_consent": consent}
-            self.state.announce("customers_email_marketing_consent/update", body)
-
     def _customer_event(self, topic: str, row: Customer) -> None:
         self.state.announce(topic, payloads.customer(row, self.state.currency))
 
@@ -170,6 +157,7 @@ class DevShop:
             row.amount_spent += spent
             row.updated_at = self.state.now_text()
             self.state.touched("customers")
+            self.tell_totals(row)
 
     def _order_event(self, topic: str, order: Order) -> None:
         self.state.touched("orders")
@@ -318,17 +306,6 @@ class DevShop:
         mine = [order.id for order in self.state.orders_of(number)]
         shop = {"shop_id": self.state.number, "shop_domain": self.state.domain}
         return {**shop, "customer": person, orders: mine}
-
-    def shop_payload(self) -> dict[str, Any]:
-        state = self.state
-        return {
-            "id": state.number,
-            "name": state.name,
-            "domain": state.domain,
-            "myshopify_domain": state.domain,
-            "currency": state.currency,
-            "iana_timezone": state.timezone,
-        }
 
     def revoke_tokens(self) -> None:
         """All access tokens stop working; the installation and the refresh token stay."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from integrations.devshop.rows import gid
 
 if TYPE_CHECKING:
-    from integrations.devshop.rows import Customer, Line, Order, Product, Refund, Variant
+    from integrations.devshop.rows import Checkout, Customer, Line, Order, Product, Refund, Variant
     from integrations.devshop.shop import ShopState
 
 
@@ -111,6 +111,25 @@ def order(row: Order, shop: ShopState) -> dict[str, Any]:
 def _bag(scaled: int, currency: str) -> dict[str, Any]:
     both = {"amount": price(scaled), "currency_code": currency}
     return {"shop_money": both, "presentment_money": both}
+
+
+def checkout(row: Checkout, shop: ShopState) -> dict[str, Any]:
+    owner = None if row.customer_id is None else shop.data.customers.get(row.customer_id)
+    return {
+        "id": row.id,
+        "token": row.token,
+        "email": None if owner is None else owner.email,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "completed_at": row.completed_at,
+        "currency": shop.currency,
+        "total_price": price(row.total),
+        "customer": None if owner is None else customer(owner, shop.currency),
+        "line_items": [
+            {"variant_id": number, "product_id": shop.variants[number].product_id, "quantity": quantity}
+            for number, quantity in row.items
+        ],
+    }
 
 
 def variant(row: Variant) -> dict[str, Any]:

@@ -94,6 +94,17 @@ class Order(Struct, kw_only=True, gc=False):
     source_name: str = "web"
 
 
+class Checkout(Struct, kw_only=True, gc=False):
+    id: int
+    token: str
+    customer_id: int | None
+    created_at: str
+    updated_at: str
+    completed_at: str | None = None
+    total: int = 0
+    items: list[tuple[int, int]] = field(default_factory=list)  # (variant id, quantity)
+
+
 class Variant(Struct, kw_only=True, gc=False):
     id: int
     product_id: int

@@ -21,7 +21,7 @@ import orjson
 from integrations.devshop.cost import Bucket
 from integrations.devshop.metafields import Metafields
 from integrations.devshop.readers import horizon
-from integrations.devshop.rows import Data, Line, Order, Variant, instant
+from integrations.devshop.rows import Checkout, Data, Line, Order, Variant, instant
 from integrations.devshop.signing import hex_hmac
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ class ShopState:
     codes: dict[str, str] = field(default_factory=dict)
     installed: bool = False
     subscriptions: dict[int, dict[str, Any]] = field(default_factory=dict)
+    checkouts: dict[int, Checkout] = field(default_factory=dict)
     bulk: dict[int, dict[str, Any]] = field(default_factory=dict)
     bulk_cancelled: set[int] = field(default_factory=set)
     discounts: dict[int, dict[str, Any]] = field(default_factory=dict)

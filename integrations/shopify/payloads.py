@@ -6,12 +6,10 @@ https://shopify.dev/docs/api/webhooks (payloads by topic)
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeVar
+from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from integrations.shopify.mapping import CUSTOMER
@@ -19,13 +17,13 @@ from integrations.shopify.reading import (
     Id,
     Quantity,
     clean,
-    describe,
     email_domain,
     instant_of,
     instant_or_none,
     name,
     number_of,
     place,
+    read_body,
     scaled,
     short,
     upper,
@@ -39,10 +37,6 @@ from plugin.domain.facts import (
     RefundFact,
     VariantFact,
 )
-from plugin.errors import BadStatementError
-
-S = TypeVar("S")
-T = TypeVar("T")
 
 
 class _Ref(Struct):
@@ -174,8 +168,9 @@ class _Product(Struct):
 
 
 class _Merge(Struct):
-    admin_graphql_api_id_customer_kept: str
-    admin_graphql_api_id_customer_deleted: str
+    admin_graphql_api_customer_kept_id: str
+    admin_graphql_api_customer_deleted_id: str
+    status: str | None = None
 
 
 class _EditedOrder(Struct):
@@ -194,6 +189,9 @@ class _Redaction(Struct):
     customer: _Ref
 
 
+_MERGED: Final = frozenset({"completed", "succeeded"})
+
+
 @dataclass(frozen=True, slots=True)
 class RefundStatement:
     order_id: int
@@ -202,56 +200,52 @@ class RefundStatement:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
+    """`done` False: the shop tells of a merge that failed, or is not finished."""
+
     kept: int
     folded: int
+    done: bool
 
 
 def read_customer(body: bytes) -> CustomerFact:
     """`customers/create`, `customers/update`. Raises BadStatementError, as all readers here do."""
-    return _read(body, _Customer, _customer)
+    return read_body(body, _Customer, _customer)
 
 
 def read_order(body: bytes) -> OrderFact:
-    return _read(body, _Order, _order)
+    return read_body(body, _Order, _order)
 
 
 def read_refund(body: bytes) -> RefundStatement:
-    return _read(body, _Refund, _refund_statement)
+    return read_body(body, _Refund, _refund_statement)
 
 
 def read_product(body: bytes) -> ProductFact:
-    return _read(body, _Product, _product)
+    return read_body(body, _Product, _product)
 
 
 def read_id(body: bytes) -> int:
     """The `id` of a deletion."""
-    return _read(body, _Ref, lambda stated: stated.id)
+    return read_body(body, _Ref, lambda stated: stated.id)
 
 
 def read_merge(body: bytes) -> Merge:
-    return _read(body, _Merge, _merge)
+    return read_body(body, _Merge, _merge)
 
 
 def read_edited_order_id(body: bytes) -> int:
     """`orders/edited` tells what changed, not the order."""
-    return _read(body, _Edit, lambda stated: stated.order_edit.order_id)
+    return read_body(body, _Edit, lambda stated: stated.order_edit.order_id)
 
 
 def read_scopes(body: bytes) -> frozenset[str]:
     """The scopes granted now (`app/scopes_update`)."""
-    return _read(body, _Scopes, lambda stated: frozenset(map(clean, stated.current)))
+    return read_body(body, _Scopes, lambda stated: frozenset(map(clean, stated.current)))
 
 
 def read_person_id(body: bytes) -> int:
     """The customer of `customers/redact` and `customers/data_request`."""
-    return _read(body, _Redaction, lambda stated: stated.customer.id)
-
-
-def _read(body: bytes, shape: type[S], fact: Callable[[S], T]) -> T:
-    try:
-        return fact(msgspec.json.decode(body, type=shape))
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise BadStatementError(f"This delivery cannot be read: {describe(error)}.") from None
+    return read_body(body, _Redaction, lambda stated: stated.customer.id)
 
 
 def _customer(stated: _Customer) -> CustomerFact:
@@ -410,6 +404,7 @@ def _available(stated: _Variant) -> bool | None:
 
 def _merge(stated: _Merge) -> Merge:
     return Merge(
-        kept=number_of(stated.admin_graphql_api_id_customer_kept, CUSTOMER),
-        folded=number_of(stated.admin_graphql_api_id_customer_deleted, CUSTOMER),
+        kept=number_of(stated.admin_graphql_api_customer_kept_id, CUSTOMER),
+        folded=number_of(stated.admin_graphql_api_customer_deleted_id, CUSTOMER),
+        done=stated.status is None or stated.status.lower() in _MERGED,
     )

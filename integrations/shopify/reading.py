@@ -5,16 +5,21 @@ Each reader raises ValueError saying what is wrong; whoever reads a whole statem
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
+import msgspec
 from msgspec import Meta
 
 from plugin.domain.ids import LARGEST_ID
 from plugin.domain.instants import parse_instant
 from plugin.domain.money import parse_amount, to_scaled
+from plugin.errors import BadStatementError
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 Id = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
 Quantity = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
@@ -92,3 +97,11 @@ def place(country: str | None, province: str | None, city: str | None) -> tuple[
 def describe(error: Exception) -> str:
     """What is wrong, without the statement itself: a decoder's message names the place, not the value."""
     return str(error)[:300] if not isinstance(error, RecursionError) else "it is nested too deeply"
+
+
+def read_body(body: bytes, shape: type[S], fact: Callable[[S], T]) -> T:
+    """What a webhook's `body` states. Raises BadStatementError."""
+    try:
+        return fact(msgspec.json.decode(body, type=shape))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BadStatementError(f"This delivery cannot be read: {describe(error)}.") from None

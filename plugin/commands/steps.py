@@ -22,7 +22,7 @@ from plugin.lifecycle.withdraw import withdraw
 from plugin.settings import Settings
 from plugin.shops import ShopContext, shop_by_domain, utc_now
 from plugin.sync.backfill import run_sync
-from plugin.web.install import WEBHOOK_PATH
+from plugin.sync.topics import WEBHOOK_PATH
 from plugin.work import work_folder
 
 

@@ -129,3 +129,28 @@ class ProductFact:
     price: int | None  # lowest variant price
     image_url: str | None
     variants: tuple[VariantFact, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraitFact:
+    """One thing that a webhook says of a customer beside whole statements. `kind` tag: `name` is the folded tag and
+    `value` its spelling, None when it was taken away; email or sms: the consent; totals: JSON of orders and spend."""
+
+    customer_id: int
+    kind: str
+    name: str
+    value: str | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutFact:
+    """A checkout without the person. `completed_at` None: not (yet) an order. `customer_id` None: of a guest."""
+
+    id: int
+    customer_id: int | None
+    created_at: int
+    stated_at: int
+    completed_at: int | None
+    total: int
+    items: int

@@ -99,6 +99,10 @@ class Database(Protocol):
         """Everything in the block happens, or nothing."""
         ...
 
+    async def wipe_traces(self) -> None:
+        """What was deleted or overwritten is not to be found in the files either: after a redaction."""
+        ...
+
     async def close(self) -> None: ...
 
 

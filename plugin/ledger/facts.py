@@ -20,6 +20,7 @@ from plugin.ledger import statements
 from plugin.ledger.database import Row, Session
 from plugin.ledger.removals import is_gone, living
 from plugin.ledger.store import Store
+from plugin.ledger.traits import settle_traits
 from plugin.vault import Vault
 
 
@@ -42,6 +43,7 @@ async def write_customers(
     async with _within(store, session) as inner:
         await inner.upsert(statements.CUSTOMERS, [statements.customer_row(shop_id, fact) for fact in facts])
         await inner.upsert(statements.PERSONS, [row for row in sealed if not await is_gone(inner, shop_id, row[1])])
+        await settle_traits(inner, shop_id, [fact.id for fact in facts])
 
 
 async def write_customers_in_bulk(store: Store, shop_id: int, facts: Sequence[CustomerFact]) -> None:

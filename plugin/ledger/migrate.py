@@ -42,6 +42,7 @@ def orm_config(url: str) -> dict[str, Any]:
                     "plugin.ledger.fact_tables",
                     "plugin.ledger.tables",
                     "plugin.ledger.touchpoint_tables",
+                    "plugin.ledger.delivery_tables",
                     "plugin.ledger.offer_tables",
                     "plugin.ledger.job_tables",
                     "plugin.ledger.recommendation_tables",

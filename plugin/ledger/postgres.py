@@ -11,6 +11,7 @@ from typing import Any, Final
 import asyncpg
 
 from plugin.ledger.database import Arrays, Dialect, Row, Upsert, check_names_shop, table_arrays, with_literals
+from plugin.ledger.personal import tables_of_customer
 
 _BATCH: Final = 50_000
 _SMALL: Final = 50  # below this, COPY through a temporary table costs more than it saves
@@ -69,6 +70,12 @@ class PostgresDatabase:
     async def transaction(self) -> AsyncIterator[_PostgresSession]:
         async with self._pool.acquire() as connection, connection.transaction():
             yield _PostgresSession(connection)
+
+    async def wipe_traces(self) -> None:
+        """Dead rows go by VACUUM; the archive of the log is the operator's (`deploy/README.md`)."""
+        async with self._pool.acquire() as connection:
+            for table in sorted({table for table, _ in tables_of_customer()} | {"inbox"}):
+                await connection.execute(f"VACUUM {table}")
 
     async def close(self) -> None:
         await self._pool.close()

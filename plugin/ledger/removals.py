@@ -22,6 +22,9 @@ _OF_CUSTOMER: Final = (
     ("segment_events", "customer_id"),
     ("offer_responses", "customer_id"),
     ("touchpoints", "customer_id"),
+    ("checkouts", "customer_id"),
+    ("customer_traits", "customer_id"),
+    ("data_exports", "customer_id"),
     ("tag_records", "customer_id"),
     ("push_states", "customer_id"),
     *OFFERS_OF_CUSTOMER,
@@ -93,6 +96,8 @@ async def merge_customers(session: Session, shop_id: int, *, kept: int, folded: 
         "UPDATE customers SET merged_into = $3 WHERE shop_id = $1 AND merged_into = $2",
         "UPDATE orders SET customer_id = $3 WHERE shop_id = $1 AND customer_id = $2",
         "UPDATE touchpoints SET customer_id = $3 WHERE shop_id = $1 AND customer_id = $2",
+        "UPDATE checkouts SET customer_id = $3 WHERE shop_id = $1 AND customer_id = $2",
+        "UPDATE data_exports SET customer_id = $3 WHERE shop_id = $1 AND customer_id = $2",
         (
             "INSERT INTO tag_records (shop_id, customer_id, tag, state, written_at)"
             " SELECT shop_id, CAST($3 AS BIGINT), tag, state, written_at"

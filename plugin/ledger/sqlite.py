@@ -96,6 +96,11 @@ class SqliteDatabase:
                 raise
             await asyncio.shield(self._on_writer(self._writer.commit))
 
+    async def wipe_traces(self) -> None:
+        """Free pages are wiped at once (secure_delete); what stands in the log is written back, and the log emptied."""
+        async with self._write_lock:
+            await self._on_writer(lambda: self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+
     async def close(self) -> None:
         self._write_thread.shutdown()
         self._readers.shutdown()

@@ -13,6 +13,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from plugin.ledger import fields as column
+from plugin.ledger.delivery_tables import DELIVERY_TABLES
 from plugin.ledger.fact_tables import (
     BulkRun,
     Customer,
@@ -444,5 +445,5 @@ SHOP_TABLES: Final[tuple[type[ShopRow], ...]] = (
     SyncState, BulkRun, SetAside, Customer, Person, Product, Variant, Order, OrderLine, Refund, Profile,
     RfmPopulation, LapseFit, FactSheet, Placement, LifecycleModel, StageTransition, SupersededTransition, Segment,
     SegmentMember, SegmentEvent, CoPurchase, ProductRank, OfferResponse, TagRecord, PushState, PushRun, InboxDelivery,
-    PartnerToken, Touchpoint, WriteKey, *OFFER_TABLES, *JOB_TABLES, *RECOMMENDATION_TABLES,
+    PartnerToken, Touchpoint, WriteKey, *OFFER_TABLES, *JOB_TABLES, *DELIVERY_TABLES, *RECOMMENDATION_TABLES,
 )  # fmt: skip

@@ -42,6 +42,11 @@ _REFUNDS: Final = (
     " JOIN orders o ON o.shop_id = r.shop_id AND o.id = r.order_id"
     " WHERE r.shop_id = $1 AND o.counted AND {o.customer_id} ORDER BY r.order_id, r.at, r.id"
 )
+# The latest of each customer that has not become an order.
+_CHECKOUTS: Final = (
+    "SELECT customer_id, MAX(created_at) AS created_at FROM checkouts WHERE shop_id = $1 AND completed_at IS NULL"
+    " AND deleted_at IS NULL AND {customer_id} GROUP BY customer_id ORDER BY customer_id"
+)
 _LINES: Final = (
     "SELECT o.customer_id AS customer_id, o.processed_at AS processed_at,"
     f" COALESCE(o.voided_at, {FOREVER}) AS voided_at, l.order_id AS order_id, l.product_id AS product_id,"
@@ -93,6 +98,7 @@ async def read_frame(
     found = await read_picked(database, _ORDERS, shop_id, pick)
     refunds = await read_picked(database, _REFUNDS, shop_id, pick)
     ids = customers["id"]
+    checkouts = _one_of_each(await read_picked(database, _CHECKOUTS, shop_id, pick), ids)
     rows = _order_rows(found, ids)
     tables = {"orders": _orders_table(rows, len(ids))}  # what is not shown has no rows to ask for, in either evaluator
     unseen = np.zeros(len(ids), dtype=np.int64)
@@ -100,7 +106,8 @@ async def read_frame(
         rows, unseen = add_unseen(rows, customers, history_from)
     if lines:
         tables["order_lines"] = _lines_table(await read_picked(database, _LINES, shop_id, pick), ids)
-    return Frame(ids, customers["created_at"], _attributes(customers), _orders(rows, refunds, len(ids)), unseen, tables)
+    attributes = {**_attributes(customers), "abandoned_checkout_at": checkouts}
+    return Frame(ids, customers["created_at"], attributes, _orders(rows, refunds, len(ids)), unseen, tables)
 
 
 def _texts(values: NDArray[Any]) -> list[str | None]:
@@ -125,6 +132,14 @@ def _owners(of: NDArray[Any], ids: Ints) -> tuple[Ints, Bools]:
         return np.zeros(len(customers), dtype=np.int64), np.zeros(len(customers), dtype=np.bool_)
     owner = np.minimum(np.searchsorted(ids, customers), len(ids) - 1)
     return owner, ids[owner] == customers
+
+
+def _one_of_each(found: Arrays, ids: Ints) -> Column:
+    """`created_at` of rows of which each customer has one at most."""
+    values, null = np.zeros(len(ids), dtype=np.int64), np.ones(len(ids), dtype=np.bool_)
+    owner, keep = _owners(found["customer_id"], ids)
+    values[owner[keep]], null[owner[keep]] = whole(found["created_at"])[keep], False
+    return Column(values, null)
 
 
 def _orders(rows: OrderRows, refunds: Arrays, customers: int) -> Orders:
@@ -181,8 +196,6 @@ def _attributes(customers: Arrays) -> dict[str, Column]:
     for name in (
         "company_id",
         "created_by_app_id",
-        "abandoned_checkout_at",
-        "abandoned_checkout_day",
         "loyalty_points",
     ):
         columns[name] = int_column(nothing)

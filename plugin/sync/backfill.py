@@ -22,6 +22,7 @@ from plugin.ledger.facts import write_customers_in_bulk, write_orders_in_bulk, w
 from plugin.ledger.settle import Counts, count_rows, settle_customers, settle_orders, settle_products
 from plugin.ledger.statistics import refresh_statistics
 from plugin.ledger.store import Store
+from plugin.ledger.traits import settle_all_traits
 from plugin.ports import ShopGateway
 from plugin.shops import Clock, ShopContext
 from plugin.sync import states
@@ -113,7 +114,7 @@ class _Copy:
     async def _shop(self) -> int | None:
         """The shop's own facts, and from when on it shows its orders."""
         fact = await self.exporter.gateway.shop_info()
-        await write_shop(self.store, self.shop.id, fact)
+        await write_shop(self.store.database, self.shop.id, fact)
         if ALL_ORDERS in await self.exporter.gateway.granted_scopes():
             return None
         begun = await states.started_at(self.store, self.shop.id)
@@ -130,7 +131,7 @@ class _Copy:
         await self._load(run, path, total)
         # Before the passes over what was just written, which plan badly without, and for whoever reads it next.
         await refresh_statistics(self.store.database, *_TABLES[kind])
-        await _SETTLE[kind](self.store.database, self.shop.id)
+        await _SETTLE[kind](self.store, self.shop.id)
         counts = await count_rows(self.store.database, self.shop.id)
         await states.finish_run(self.store, self.shop.id, kind, counts)
         await asyncio.to_thread(path.unlink, missing_ok=True)
@@ -203,8 +204,17 @@ async def _write_orders(store: Store, shop_id: int, batch: Batch, exported_at: i
     await write_orders_in_bulk(store, shop_id, batch.orders, batch.order_lines, exported_at=exported_at)
 
 
-async def _settle_orders(database: Database, shop_id: int) -> None:
-    orphans = await settle_orders(database, shop_id)
+async def _settle_products(store: Store, shop_id: int) -> None:
+    await settle_products(store.database, shop_id)
+
+
+async def _settle_customers(store: Store, shop_id: int) -> None:
+    await settle_customers(store.database, shop_id)
+    await settle_all_traits(store, shop_id)
+
+
+async def _settle_orders(store: Store, shop_id: int) -> None:
+    orphans = await settle_orders(store.database, shop_id)
     if orphans:
         _log.warning("lines_without_order", shop_id=shop_id, lines=orphans)
 
@@ -214,8 +224,8 @@ _WRITE: Final[Mapping[str, Callable[[Store, int, Batch, int], Awaitable[None]]]]
     CUSTOMERS: _write_customers,
     ORDERS: _write_orders,
 }
-_SETTLE: Final[Mapping[str, Callable[[Database, int], Awaitable[None]]]] = {
-    PRODUCTS: settle_products,
-    CUSTOMERS: settle_customers,
+_SETTLE: Final[Mapping[str, Callable[[Store, int], Awaitable[None]]]] = {
+    PRODUCTS: _settle_products,
+    CUSTOMERS: _settle_customers,
     ORDERS: _settle_orders,
 }

@@ -25,6 +25,7 @@ ASKED_AT_MOST: Final = 3  # exports of one kind in one run before giving up
 FETCHED_AT_MOST: Final = 3  # downloads of one export
 _FIRST_PAUSE: Final = 0.2  # seconds between two looks at an operation
 _LONGEST_PAUSE: Final = 10.0
+_GLANCE: Final = 0.5  # seconds between two looks at what the shop has told us
 _STALLED: Final = 3600.0  # seconds of looking without a single new line
 _GROWTH: Final = 1.5
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9]+")
@@ -79,10 +80,28 @@ class Exporter:
             if status.object_count > seen:
                 seen, waited = status.object_count, 0.0
             await check_installed(self.store, self.shop_id)
-            await self.sleep(pause)
-            waited += pause
+            waited += await self._wait(pause)
             pause = min(pause * _GROWTH, _LONGEST_PAUSE)
         return None
+
+    async def _wait(self, pause: float) -> float:
+        """Until the shop's next look is due, or it has told that an operation ended. The seconds waited."""
+        told, waited = await self._told(), 0.0
+        while waited < pause:
+            step = min(_GLANCE, pause - waited)
+            await self.sleep(step)
+            waited += step
+            if waited < pause and await self._told() != told:
+                break
+        return waited
+
+    async def _told(self) -> int:
+        """How often the shop has said that an operation ended; the delivery itself waits in line behind this sync."""
+        [(count,)] = await self.store.database.fetch(
+            "SELECT COUNT(*) FROM inbox WHERE shop_id = $1 AND state = 'new' AND topic = 'bulk_operations/finish'",
+            self.shop_id,
+        )
+        return int(count)
 
     async def _got(self, status: BulkStatus, path: Path) -> bool:
         """Whether the whole file is at `path` at the end."""

@@ -29,23 +29,14 @@ from plugin.errors import (
     RebloomError,
     ShopAccessError,
     ShopError,
-    ShopRefusedError,
     UnauthenticatedError,
     UnavailableError,
 )
 from plugin.installations import INSTALLED, store_installation, write_shop
-from plugin.ports import ShopGateway
 from plugin.settings import Settings
 from plugin.shops import ShopContext, shop_by_domain, shop_by_id
+from plugin.sync.topics import subscribe_all
 
-WEBHOOK_PATH: Final = "/webhooks"
-# What `plugin/sync/deliveries.py` applies. The three compliance topics are named in deploy/shopify.app.toml.
-TOPICS: Final = (
-    "APP_UNINSTALLED", "APP_SCOPES_UPDATE", "CUSTOMERS_CREATE", "CUSTOMERS_UPDATE", "CUSTOMERS_DELETE",
-    "ORDERS_CREATE", "ORDERS_UPDATED", "ORDERS_DELETE", "REFUNDS_CREATE",
-    "PRODUCTS_CREATE", "PRODUCTS_UPDATE", "PRODUCTS_DELETE",
-)  # fmt: skip
-_WITH_SCOPE: Final = {"read_customer_merge": "CUSTOMERS_MERGE"}  # a scope the merchant may grant later
 _FORGOTTEN: Final = timedelta(hours=1)
 _STATUS: Final[tuple[tuple[type[RebloomError], int], ...]] = (
     (BadRequestError, 400), (UnauthenticatedError, 401), (ShopAccessError, 403), (ShopError, 503),
@@ -130,18 +121,6 @@ async def ensure_installed(app_state: Any, id_token: str) -> ShopContext:  # noq
         return shop if shop.platform_id is not None else await settle_in(app_state, shop.id)
 
 
-async def subscribe_all(gateway: ShopGateway, shop: ShopContext, settings: Settings) -> list[str]:
-    """Ask for every topic the app lives on; those the shop refused. Safe to repeat. Raises ShopUnavailableError."""
-    refused = []
-    for topic in (*TOPICS, *(topic for scope, topic in _WITH_SCOPE.items() if scope in shop.scopes)):
-        try:
-            await gateway.subscribe(topic, settings.app_url + WEBHOOK_PATH)
-        except (ShopRefusedError, ShopAccessError) as error:
-            _log.warning("webhook not subscribed", topic=topic, error=str(error))
-            refused.append(topic)
-    return refused
-
-
 async def _stored(app_state: Any, domain: str, grant: TokenGrant) -> int:  # noqa: ANN401
     missing = oauth.missing_scopes(grant.scopes, app_state.settings.scopes)
     if missing:  # what needs them stops by itself, with the shop's own words; the rest goes on
@@ -154,7 +133,7 @@ async def settle_in(app_state: Any, shop_id: int) -> ShopContext:  # noqa: ANN40
     (`platform_id`) was interrupted here, and goes through this again when its page is opened."""
     gateway = await app_state.gateways.for_shop(shop_id)
     await subscribe_all(gateway, await shop_by_id(shop_id), app_state.settings)
-    await write_shop(app_state.store, shop_id, await gateway.shop_info())
+    await write_shop(app_state.store.database, shop_id, await gateway.shop_info())
     shop = await shop_by_id(shop_id)
     await app_state.jobs.enqueue("sync", shop_id, once=f"installed-{shop.installed_at}")
     return shop

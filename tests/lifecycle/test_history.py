@@ -148,7 +148,7 @@ def _nothing(people: int) -> dict[str, Column]:
     """What the shop states of nobody in particular."""
     texts = ("account_status", "cities", "countries", "regions", "email_domain", "language", "tags", "email_status")
     more = ("sms_status", "spend_tier", "subscription_status")
-    numbers = ("abandoned_checkout_at", "abandoned_checkout_day", "company_id", "created_by_app_id")
+    numbers = ("abandoned_checkout_at", "company_id", "created_by_app_id")
     return {name: text_column([None] * people) for name in (*texts, *more)} | {
         name: int_column([None] * people) for name in numbers
     }

@@ -29,7 +29,7 @@ from integrations.shopify.oauth import missing_scopes
 from integrations.shopify.queries import document
 from plugin.ports import TagChange
 from plugin.settings import DEFAULT_API_VERSION, DEFAULT_SCOPES
-from plugin.web.install import TOPICS
+from plugin.sync.topics import TOPICS
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "integrations" / "shopify" / "queries").glob("*.graphql"))

@@ -22,6 +22,7 @@ SHOP_NODE = {
 }
 PAYLOADS: dict[str, dict[str, Any]] = {
     "ShopInfo": {"shop": SHOP_NODE},
+    "Subscriptions": {"webhookSubscriptions": {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}},
     "Subscribe": {
         "webhookSubscriptionCreate": {
             "webhookSubscription": {"id": "gid://shopify/WebhookSubscription/1"},

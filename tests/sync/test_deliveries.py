@@ -58,8 +58,9 @@ def refund(number: int, order_id: int, day: int, amount: str) -> dict[str, Any]:
 def merge(kept: int, folded: int) -> dict[str, Any]:
     gid = "gid://shopify/Customer/"
     return {
-        "admin_graphql_api_id_customer_kept": f"{gid}{kept}",
-        "admin_graphql_api_id_customer_deleted": f"{gid}{folded}",
+        "admin_graphql_api_customer_kept_id": f"{gid}{kept}",
+        "admin_graphql_api_customer_deleted_id": f"{gid}{folded}",
+        "status": "completed",
     }
 
 

@@ -16,7 +16,8 @@ from plugin.ledger.store import Store
 from plugin.settings import Settings, read_settings
 from plugin.shops import shop_by_domain
 from plugin.sync import deliveries
-from plugin.web.install import TOPICS, ensure_installed
+from plugin.sync.topics import TOPICS
+from plugin.web.install import ensure_installed
 from tests.conftest import ENVIRONMENT
 from tests.support.devshop import running_devshop
 from tests.support.devshop_data import APP, small_data

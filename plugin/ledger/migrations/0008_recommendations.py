@@ -7,7 +7,7 @@ from plugin.ledger.shop_table import CreateShopTable
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rebloom", "0005_jobs")]
+    dependencies = [("rebloom", "0004_deliveries")]
 
     operations = [
         CreateShopTable(

@@ -1,0 +1,49 @@
+"""Checkouts as the shop last stated them: the later statement wins, one that is gone stays gone."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from plugin.domain.facts import CheckoutFact
+from plugin.ledger.database import Session, Upsert
+from plugin.ledger.removals import is_gone, living
+
+_STATED: Final = ("customer_id", "created_at", "stated_at", "completed_at", "total", "items")
+_CHECKOUTS: Final = Upsert(
+    table="checkouts",
+    columns=("shop_id", "id", *_STATED),
+    key=("shop_id", "id"),
+    update=_STATED,
+    where="checkouts.stated_at <= excluded.stated_at AND checkouts.deleted_at IS NULL",
+)
+
+
+async def write_checkout(session: Session, shop_id: int, fact: CheckoutFact) -> set[int]:
+    """The customers whose checkout it was and is. Of somebody who is gone it is nobody's."""
+    before = await _owner(session, shop_id, fact.id)
+    owner = None if fact.customer_id is None else await living(session, shop_id, fact.customer_id)
+    if owner is not None and await is_gone(session, shop_id, owner):
+        owner = None
+    row = (shop_id, fact.id, owner, fact.created_at, fact.stated_at, fact.completed_at, fact.total, fact.items)
+    await session.upsert(_CHECKOUTS, [row])
+    return before | ({owner} if owner is not None else set())
+
+
+async def delete_checkout(session: Session, shop_id: int, checkout_id: int, *, at: int) -> set[int]:
+    """The customer whose checkout it was."""
+    before = await _owner(session, shop_id, checkout_id)
+    await session.execute(
+        "INSERT INTO checkouts (shop_id, id, created_at, stated_at, deleted_at, total, items)"
+        " VALUES ($1, $2, 0, 0, $3, 0, 0) ON CONFLICT (shop_id, id) DO UPDATE SET customer_id = NULL, created_at = 0,"
+        " stated_at = 0, completed_at = NULL, total = 0, items = 0, deleted_at = CASE WHEN checkouts.deleted_at"
+        " <= excluded.deleted_at THEN checkouts.deleted_at ELSE excluded.deleted_at END",
+        shop_id,
+        checkout_id,
+        at,
+    )
+    return before
+
+
+async def _owner(session: Session, shop_id: int, checkout_id: int) -> set[int]:
+    rows = await session.fetch("SELECT customer_id FROM checkouts WHERE shop_id = $1 AND id = $2", shop_id, checkout_id)
+    return {int(row[0]) for row in rows if row[0] is not None}
