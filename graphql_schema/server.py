@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -23,6 +22,7 @@ from graphql_schema.execution import Answer, Engine
 from graphql_schema.request import RequestRefusedError, answer_type, read_request
 from graphql_schema.schema import MERCHANT_ACCESS, STOREFRONT_ACCESS, core, merchant_schema, storefront_schema
 from plugin.errors import ForbiddenError, RebloomError, UnauthenticatedError, UnavailableError
+from plugin.log import request_id as bound_request_id
 from plugin.shops import ShopContext
 
 _EXPLORER: Final = Path(__file__).with_name("explorer.html")
@@ -119,7 +119,7 @@ async def _respond(
     request: Request, engine: Engine, open_context: Callable[[], Awaitable[tuple[Context, Hashable]]]
 ) -> Response:
     """Whatever is asked gets an answer in JSON."""
-    request_id = uuid.uuid4().hex
+    request_id = bound_request_id()
     media = _JSON
     try:
         media = answer_type(request.headers.get("accept"))

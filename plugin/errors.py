@@ -33,6 +33,16 @@ class ForbiddenError(RebloomError):
     code = "ACCESS_DENIED"
 
 
+class TooManyRequestsError(RebloomError):
+    """Asked more often than allowed (HTTP 429); `after` seconds it may be asked again."""
+
+    code = "TOO_MANY_REQUESTS"
+
+    def __init__(self, what: str, after: float) -> None:
+        super().__init__(f"Too many requests with this {what}; try again in {after:.0f} s.")
+        self.after = after
+
+
 class NotFoundError(RebloomError):
     """Nothing by that name in this shop."""
 

@@ -6,6 +6,7 @@ environment.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class Settings:
     scopes: tuple[str, ...]
     api_version: str
     shop_url: str  # template with {shop}
+    trusted_proxies: tuple[str, ...] = ()  # addresses and networks whose X-Forwarded-For is believed
+    log_level: str = "INFO"
 
     @property
     def on_sqlite(self) -> bool:
@@ -84,6 +87,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     api_version = checked("SHOPIFY_API_VERSION", DEFAULT_API_VERSION, _api_version_fault)
     scopes = checked("SHOPIFY_SCOPES", ",".join(DEFAULT_SCOPES), _scopes_fault)
     keys = checked("REBLOOM_ENCRYPTION_KEYS", "", lambda text: _keys_fault(text, database_url))
+    proxies = checked("REBLOOM_TRUSTED_PROXIES", "", _proxies_fault)
+    log_level = checked("REBLOOM_LOG_LEVEL", "INFO", _log_level_fault)
     if faults:
         raise SettingsError("These settings need mending before Rebloom can start:\n  " + "\n  ".join(faults))
     return Settings(
@@ -95,6 +100,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         scopes=tuple(_listed(scopes)),
         api_version=api_version,
         shop_url=shop_url,
+        trusted_proxies=tuple(_listed(proxies)),
+        log_level=log_level,
     )
 
 
@@ -185,3 +192,19 @@ def _keys_fault(keys: str, database_url: str) -> str | None:
         )
     short = [position for position, key in enumerate(_listed(keys), 1) if len(key) < _SHORTEST_KEY]
     return f"key {short[0]} has fewer than {_SHORTEST_KEY} characters" if short else None
+
+
+def _proxies_fault(text: str) -> str | None:
+    for each in _listed(text):
+        try:
+            network = ipaddress.ip_network(each)
+        except ValueError:
+            return f"{each!r} is neither an address nor a network; write 10.0.0.7 or 172.16.0.0/12"
+        if network.prefixlen == 0:
+            return f"{each!r} would believe everybody; name the proxy"
+    return None
+
+
+def _log_level_fault(level: str) -> str | None:
+    levels = ("DEBUG", "INFO", "WARNING", "ERROR")
+    return None if level in levels else f"{level!r} is not one of {', '.join(levels)}"

@@ -7,6 +7,7 @@ import strawberry
 from graphql_schema.access import Scope, needs
 from graphql_schema.context import Info
 from graphql_schema.ids import number_of
+from graphql_schema.offers.loyalty import LoyaltyQueries
 from graphql_schema.offers.play_changes import PlayQueries
 from graphql_schema.offers.types import ProductRecommendation, check_first, recommendation_of
 from graphql_schema.pagination import given
@@ -19,7 +20,7 @@ MOST_RECOMMENDATIONS = 30
 
 
 @strawberry.type
-class OfferQueries(PlayQueries):
+class OfferQueries(PlayQueries, LoyaltyQueries):
     @strawberry.field(
         description="What goes with these products or, without any, what is new for the customer, then what is popular."
         " Nothing the customer already has, unless `use` asks for what to buy again.",

@@ -18,7 +18,8 @@ import httpx
 from integrations.shopify import oauth, protocol, sdk
 from integrations.shopify.pacing import Bucket, NotSentError, Pace, with_retries
 from integrations.shopify.protocol import Call, Cost, Reply, TokenRefusedError, UncertainError
-from plugin.errors import ShopRefusedError, ShopUnavailableError
+from plugin.errors import ShopError, ShopRefusedError, ShopUnavailableError
+from plugin.metrics import SHOP_CALLS
 from plugin.settings import Settings
 
 _CONNECT: Final = 5.0  # seconds
@@ -101,8 +102,13 @@ class AdminClient:
         try:
             reply = await self._send(call, access)
             cost = reply.cost
+            SHOP_CALLS.labels("answered").inc()
         except protocol.ThrottledError as throttled:
             cost = throttled.cost
+            SHOP_CALLS.labels("throttled").inc()
+            raise
+        except ShopError:
+            SHOP_CALLS.labels("failed").inc()
             raise
         finally:
             self._bucket.settle(call, price, cost)

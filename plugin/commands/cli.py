@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from structlog.contextvars import bind_contextvars
 
 from plugin.errors import BadRequestError
 from plugin.log import configure_logging
@@ -31,9 +32,16 @@ Port = Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 
 
+@app.callback()
+def _begin(context: typer.Context) -> None:
+    bind_contextvars(command=context.invoked_subcommand)
+
+
 def _settings() -> Settings:
     configure_logging()
-    return read_settings(os.environ)
+    settings = read_settings(os.environ)
+    configure_logging(level=settings.log_level)
+    return settings
 
 
 @app.command()
@@ -49,11 +57,15 @@ def serve(
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    health_port: Annotated[
+        int | None, typer.Option("--health-port", help="Answer /healthz, /readyz and /metrics here.", min=1, max=65535)
+    ] = None,
+) -> None:
     """A worker alone: any number, on any number of hosts, on PostgreSQL."""
     from plugin.commands.serve import run_worker
 
-    asyncio.run(run_worker(_settings()))
+    asyncio.run(run_worker(_settings(), health_port=health_port))
 
 
 @app.command()

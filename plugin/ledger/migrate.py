@@ -14,6 +14,8 @@ from tortoise import Tortoise
 from tortoise.connection import get_connection
 from tortoise.migrations.executor import MigrationExecutor
 
+from plugin.ledger.database import Database
+
 APP: Final = "rebloom"
 _LOCK_KEY: Final = 0x52424C4D  # "RBLM", PostgreSQL's advisory lock
 
@@ -70,6 +72,14 @@ async def migrate(url: str) -> list[str]:
         finally:
             await Tortoise.close_connections()
     return applied
+
+
+async def missing_migrations(database: Database) -> list[str]:
+    """Migrations of this version that this database has not had. Reads only; raises what the driver raises when there
+    are no tables yet."""
+    rows = await database.fetch("SELECT name FROM tortoise_migrations WHERE app = $1", APP)
+    ours = (path.stem for path in (Path(__file__).parent / "migrations").glob("[0-9]*.py"))
+    return sorted(set(ours) - {str(name) for (name,) in rows})
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from plugin.ledger.tables import DatabaseMark
 from plugin.settings import Settings
 from plugin.vault import Vault, open_vault
 
+_MARK_KEY = "vault"
 _MARK = "rebloom"
 
 
@@ -39,7 +40,13 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         await Tortoise.close_connections()
 
 
+async def check_key(database: Database, vault: Vault) -> None:
+    """Raises EncryptionError when `vault` cannot read what this database was written with. Writes nothing."""
+    for (sealed,) in await database.fetch("SELECT value FROM meta WHERE key = $1", _MARK_KEY):
+        vault.open(sealed)
+
+
 async def _check_key(vault: Vault) -> None:
-    mark, is_new = await DatabaseMark.get_or_create(key="vault", defaults={"value": vault.seal(_MARK)})
+    mark, is_new = await DatabaseMark.get_or_create(key=_MARK_KEY, defaults={"value": vault.seal(_MARK)})
     if not is_new and vault.open(mark.value) != _MARK:
         raise EncryptionError("REBLOOM_ENCRYPTION_KEYS does not fit this database.")

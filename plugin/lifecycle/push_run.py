@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from plugin import metrics
 from plugin.domain.instants import to_us
 from plugin.ledger import tag_records as records
 from plugin.ledger.store import Store
@@ -46,6 +47,8 @@ class Run:
         await records.confirm(self.store.database, self.shop.id, added=added, removed=removed, at=moment)
         self.added += sum(len(tags) for _, tags in added)
         self.removed += sum(len(tags) for _, tags in removed)
+        metrics.TAG_WRITES.labels("added").inc(sum(len(tags) for _, tags in added))
+        metrics.TAG_WRITES.labels("removed").inc(sum(len(tags) for _, tags in removed))
         self.done.update(who for who, _ in (*added, *removed))
         self.tell()
 
@@ -53,6 +56,7 @@ class Run:
         """(customer, the shop's words, fingerprint of what it refused)."""
         await records.refuse(self.store.database, self.shop.id, refusals, at=self.at())
         self.refused.update(who for who, _, _ in refusals)
+        metrics.TAG_WRITES.labels("refused").inc(len(refusals))
         self.tell()
 
     async def stages_done(self, stages: Sequence[Stage]) -> None:

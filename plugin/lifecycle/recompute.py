@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from plugin import metrics
 from plugin.domain.columns import Ints
 from plugin.domain.lapse import lapse_in_force
 from plugin.domain.measures import measure
@@ -141,7 +142,9 @@ async def _write(
     parts = list(_parts(pick, outcome))
     for part in parts:
         rows = outcome.transitions(part.low, part.high)
-        written += await reconcile(writer, TRANSITIONS, shop_id, part.pick, rows, at=at)
+        entries = await reconcile(writer, TRANSITIONS, shop_id, part.pick, rows, at=at)
+        metrics.STAGE_CHANGES.inc(entries)
+        written += entries
         rows = outcome.placements(part.low, part.high)
         written += await reconcile(writer, PLACEMENTS, shop_id, part.pick, rows, at=at)
     judged = frozenset(segment.id for segment in plan.segments)  # not one that was created meanwhile

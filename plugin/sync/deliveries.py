@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from plugin import metrics
 from plugin.domain.instants import to_us
 from plugin.errors import BadStatementError, NotFoundError, RebloomError, ShopUnavailableError
 from plugin.installations import UNINSTALLED
@@ -63,6 +64,7 @@ async def _apply(work: Work, delivery: Waiting, now: Clock) -> frozenset[int]:
         aside = await inbox.fail(work.store, work.shop_id, delivery.webhook_id, reason=reason, again=again)
         log.warning("delivery_failed", reason=reason, set_aside=aside, exc_info=not known)
         return frozenset()
+    metrics.WEBHOOK_LAG.observe(max(0.0, (to_us(now()) - delivery.received_at) / 1_000_000))
     log.debug("delivery_applied", note=outcome.note)
     return outcome.changed
 

@@ -9,6 +9,7 @@ import httpx
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -20,6 +21,7 @@ from plugin.errors import (
     RebloomError,
     ShopAccessError,
     ShopUnavailableError,
+    TooManyRequestsError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -28,15 +30,18 @@ from plugin.jobs.handlers import Handlers
 from plugin.jobs.queue import Jobs
 from plugin.ledger.migrate import migrate
 from plugin.ledger.store import open_store
+from plugin.log import request_id
 from plugin.settings import Settings
 from plugin.shops import Clock, utc_now
 from plugin.web import health, install, pages, touchpoints, webhooks
+from plugin.web.guard import Guard, retry_after
 
 _STATUS: dict[type[RebloomError], int] = {
     BadRequestError: 400,
     UnauthenticatedError: 401,
     ForbiddenError: 403,
     NotFoundError: 404,
+    TooManyRequestsError: 429,
     ShopAccessError: 403,
     ShopUnavailableError: 503,
     UnavailableError: 503,
@@ -64,7 +69,8 @@ def create_app(
             )
             app.state.settings, app.state.store, app.state.now = settings, store, now
             app.state.jobs, app.state.gateways = jobs, gateways
-            await jobs.start(handlers.by_kind(), handlers.tick)
+            app.state.pulse = health.Pulse(expected=with_worker)
+            await jobs.start(handlers.by_kind(), app.state.pulse.around(handlers.tick))
             try:
                 yield
             finally:
@@ -74,12 +80,13 @@ def create_app(
     return Starlette(
         lifespan=lifespan,
         routes=[*pages.routes, *install.routes, *webhooks.routes, *touchpoints.routes, *graphql_routes, *health.routes],
-        exception_handlers={RebloomError: _refused, HTTPException: _http_error, Exception: _our_trouble},
+        middleware=[Middleware(Guard)],
+        exception_handlers={RebloomError: _refused, HTTPException: _http_error},
     )
 
 
 def error_body(code: str, message: str) -> dict[str, dict[str, str]]:
-    return {"error": {"code": code, "message": message}}
+    return {"error": {"code": code, "message": message, "requestId": request_id()}}
 
 
 async def _refused(_: Request, error: Exception) -> Response:
@@ -89,7 +96,12 @@ async def _refused(_: Request, error: Exception) -> Response:
     headers = {"X-Shopify-Retry-Invalid-Session-Request": "1"} if status == 401 else {}  # noqa: PLR2004 - HTTP's own
     if status == 503:  # noqa: PLR2004
         headers["Retry-After"] = "5"
-    message = str(error) if status != 500 else "Something went wrong on our side."  # noqa: PLR2004
+    if isinstance(error, TooManyRequestsError):
+        headers["Retry-After"] = retry_after(error.after)
+    message = str(error)
+    if status == 500:  # noqa: PLR2004
+        message = "Something went wrong on our side."
+        _log.error("request failed", error=type(error).__name__, code=error.code, why=str(error))
     return JSONResponse(error_body(error.code, message), status_code=status, headers=headers)
 
 
@@ -97,8 +109,3 @@ async def _http_error(_: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     return JSONResponse(error_body("HTTP", error.detail), status_code=error.status_code, headers=error.headers)
-
-
-async def _our_trouble(request: Request, error: Exception) -> Response:
-    _log.error("request failed", path=request.url.path, error=type(error).__name__)
-    return JSONResponse(error_body("INTERNAL", "Something went wrong on our side."), status_code=500)

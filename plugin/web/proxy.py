@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
 from starlette.requests import Request
 
 from integrations.shopify.oauth import check_shop
@@ -42,6 +43,7 @@ async def authenticate_proxy(request: Request) -> Viewer:
         raise UnauthenticatedError("The app proxy is that of a shop which has not installed Rebloom.") from None
     if shop.status == UNINSTALLED:
         raise UnauthenticatedError("The app proxy is that of a shop which has not installed Rebloom.")
+    structlog.contextvars.bind_contextvars(shop_id=shop.id)
     return Viewer(shop=shop, customer_id=customer_id)
 
 

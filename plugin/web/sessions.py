@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import structlog
 from starlette.requests import Request
 
 from integrations.shopify.session_tokens import read_session_token
@@ -64,6 +65,7 @@ def bearer_token(request: Request) -> str:
 
 def _present(shop: ShopContext) -> ShopContext:
     """A shop that withdrew its access can still be looked at; one that removed the app cannot."""
+    structlog.contextvars.bind_contextvars(shop_id=shop.id)
     if shop.status == UNINSTALLED:
         raise UnauthenticatedError(f"{shop.domain} has uninstalled Rebloom; open the app from that shop's admin.")
     return shop

@@ -20,8 +20,10 @@ from plugin.installations import INSTALLED
 from plugin.ledger.touchpoints import KEY_PREFIX, record_touchpoints, shop_of_key
 from plugin.partners import PREFIX, find_token
 from plugin.shops import shop_by_id
+from plugin.web.guard import charge
+from plugin.web.limits import TOUCHPOINTS
 
-LARGEST_BODY: Final = 128 * 1024
+LARGEST_BODY: Final = TOUCHPOINTS.body
 WRITE_SCOPE: Final = "write_touchpoints"
 # The pixel runs in a sandbox of no origin of its own. Nothing can be read here, and no cookie is looked at.
 _CORS: Final = {
@@ -87,6 +89,7 @@ async def _credential(request: Request, key: object) -> tuple[int, Teller]:
     token = token.strip(" ") if scheme.lower() == "bearer" else key if isinstance(key, str) and not scheme else ""
     database = request.app.state.store.database
     if token.startswith(KEY_PREFIX):
+        _pay(request, token)
         shop_id = await shop_of_key(database, token)
         if shop_id is not None:
             return shop_id, PIXEL
@@ -97,6 +100,12 @@ async def _credential(request: Request, key: object) -> tuple[int, Teller]:
                 raise ForbiddenError(f"This token lacks the scope {WRITE_SCOPE}.")
             return grant.shop_id, PARTNER
     raise UnauthenticatedError("Send the shop's write key or a partner token as Authorization: Bearer.")
+
+
+def _pay(request: Request, key: str) -> None:
+    """The guard counts a key that comes in a header; this is for one in the body."""
+    if "authorization" not in request.headers:
+        charge(request, "write key", key, TOUCHPOINTS.credential)
 
 
 def _read(given: dict[str, Any], teller: Teller, now: int) -> tuple[list[Touchpoint], list[dict[str, Any]]]:

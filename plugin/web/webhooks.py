@@ -34,6 +34,9 @@ async def receive(request: Request) -> Response:
             return _answer(413, "TOO_LARGE", f"A delivery may have {LARGEST_BODY} bytes.")
         check_webhook(body, request.headers.get("x-shopify-hmac-sha256"), state.settings.api_secrets)
         delivery = _delivery(request, body, to_us(state.now()))
+        structlog.contextvars.bind_contextvars(
+            webhook_id=delivery.webhook_id, topic=delivery.topic, shop=delivery.domain
+        )
         async with asyncio.timeout(_STORING):
             is_new = await record_delivery(state.store, delivery)
     except ClientDisconnect:

@@ -1,4 +1,4 @@
-"""Before the tests: what this machine lacks for them. Chromium comes from Debian's packages, so only as root there."""
+"""Before the tests: what this machine lacks for them. It comes from Debian's packages, so only as root there."""
 
 import os
 import shutil
@@ -6,18 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+_NEEDED = {"chromium": Path("/usr/bin/chromium"), "nginx-light": Path("/usr/sbin/nginx")}
+
 
 def main() -> int:
-    if Path("/usr/bin/chromium").exists():
+    lacking = [package for package, program in _NEEDED.items() if not program.exists()]
+    if not lacking:
         return 0
     if shutil.which("apt-get") is None or os.geteuid() != 0:
-        sys.stderr.write("The browser tests need Chromium at /usr/bin/chromium: install the package `chromium`.\n")
+        sys.stderr.write(f"The tests need the packages {' and '.join(lacking)}: install them.\n")
         return 1
-    sys.stdout.write("Installing Chromium from Debian's packages …\n")
+    sys.stdout.write(f"Installing {' and '.join(lacking)} from Debian's packages …\n")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (
         ["apt-get", "update", "-qq"],
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *lacking],
     ):
         done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
         if done.returncode:

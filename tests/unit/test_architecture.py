@@ -17,7 +17,8 @@ ALLOWED = {
     "plugin.settings": ("plugin.errors",),
     "plugin.ports": ("plugin.errors", "plugin.domain"),
     "plugin.ledger": ("plugin.ledger", "plugin.domain", "plugin.errors", "plugin.settings", "plugin.vault", "plugin.ports", "plugin.log"),
-    "integrations.shopify": ("integrations.shopify", "plugin.ports", "plugin.errors", "plugin.domain", "plugin.settings"),
+    "plugin.metrics": (),
+    "integrations.shopify": ("integrations.shopify", "plugin.ports", "plugin.errors", "plugin.domain", "plugin.settings", "plugin.metrics"),
     "integrations.devshop": ("integrations.devshop",),
 }  # fmt: skip
 
