@@ -15,6 +15,7 @@ import httpx
 
 from plugin.errors import EncryptionError, SettingsError
 from plugin.ledger.database import open_database
+from plugin.ledger.rotation import under_older_keys
 from plugin.ledger.store import Store, open_store
 from plugin.ledger.tables import Shop
 from plugin.settings import Settings, read_settings
@@ -59,6 +60,8 @@ async def _findings(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
     try:
         async with open_store(settings) as store:
             yield Finding("the encryption key fits the database")
+            if len(settings.encryption_keys) > 1:
+                yield await _keys(store)
             for shop in await Shop.filter(status__in=["installed", "no_access"]):
                 yield await _shop(settings, shop)
                 async for finding in _invariants(store, shop):
@@ -92,6 +95,13 @@ async def _database(settings: Settings) -> Finding:
 
 def _free_bytes(path: Path) -> int:
     return shutil.disk_usage(path.resolve().parent).free
+
+
+async def _keys(store: Store) -> Finding:
+    left = await under_older_keys(store)
+    if left:
+        return Finding(f"{left} secrets are still sealed with an older key", "wait an hour, or run: rebloom rotate")
+    return Finding("no secret needs an older key: REBLOOM_ENCRYPTION_KEYS may hold the newest alone")
 
 
 async def _shop(settings: Settings, shop: Shop) -> Finding:

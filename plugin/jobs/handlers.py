@@ -19,6 +19,7 @@ from plugin.jobs.schedule import SCHEDULE, due
 from plugin.ledger.inbox import mark_leavers, waiting_shops
 from plugin.ledger.push_records import is_withdrawn
 from plugin.ledger.retention import let_go
+from plugin.ledger.rotation import seal_again
 from plugin.ledger.store import Store
 from plugin.ledger.tables import Shop
 from plugin.lifecycle.codes import sync_codes
@@ -34,6 +35,8 @@ from plugin.settings import Settings
 from plugin.shops import Clock, ShopContext, context_of, shop_by_id
 from plugin.sync.backfill import run_sync
 from plugin.sync.deliveries import apply_inbox
+from plugin.sync.reconcile import reconcile
+from plugin.sync.topics import subscribe_all
 from plugin.work import work_folder
 
 if TYPE_CHECKING:
@@ -83,6 +86,9 @@ class Handlers:
             "token": self.token,
             "retention": self.retention,
             "settle": self.settle,
+            "reconcile": self.reconcile,
+            "topics": self.topics,
+            "seal": self.seal,
         }
         return {"inbox": self.inbox} | {kind: _while_installed(work) for kind, work in of_installed.items()}
 
@@ -184,6 +190,29 @@ class Handlers:
 
     async def retention(self, shop_id: int) -> dict[str, Any]:
         return await let_go(self._store.database, shop_id, now=self._now())
+
+    async def reconcile(self, shop_id: int) -> dict[str, Any]:
+        """Find and mend what no webhook brought."""
+        shop = await shop_by_id(shop_id)
+        if not await self._ever_copied(shop):
+            return {"stopped": "not copied yet"}
+        walked = await reconcile(self._store, shop, await self._gateways.for_shop(shop_id), now=self._now)
+        if walked.changed:
+            await recompute_customers(self._store, shop, sorted(walked.changed), as_of=self._now())
+            await grant_offers(self._store, shop, now=self._now(), customers=set(walked.changed))
+        found = {"missed": walked.missed, "outdated": walked.outdated, "gone": walked.gone}
+        return {**found, "then": ["push"] if walked.changed else []}
+
+    async def topics(self, shop_id: int) -> dict[str, Any]:
+        """Ask again for the webhooks that the shop does not send (any more)."""
+        shop = await shop_by_id(shop_id)
+        if await is_withdrawn(self._store.database, shop_id):
+            return {"stopped": "withdrawn"}
+        return {"refused": await subscribe_all(await self._gateways.for_shop(shop_id), shop, self._settings)}
+
+    async def seal(self, _: int) -> dict[str, Any]:
+        """While more than one encryption key is configured, seal again what an older one sealed."""
+        return {"sealed": await seal_again(self._store) if len(self._settings.encryption_keys) > 1 else 0}
 
     async def settle(self, shop_id: int) -> dict[str, Any]:
         """An installation that was broken off between its token and its first copy."""
