@@ -19,10 +19,12 @@ from plugin.ledger.rotation import under_older_keys
 from plugin.ledger.store import Store, open_store
 from plugin.ledger.tables import Shop
 from plugin.settings import Settings, read_settings
+from plugin.sync.reconcile import reconciliation_row
 
 _CLOCK_TOLERANCE: Final = 30.0  # seconds: signatures live 90, session tokens 60
 _TIMEOUT: Final = 10.0
 _LITTLE_DISK: Final = 1 << 30
+_FEW, _MUCH = 10, 0.2  # changes that a walk had to mend: more than these, and webhooks do not come
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ async def _findings(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
                 yield await _keys(store)
             for shop in await Shop.filter(status__in=["installed", "no_access"]):
                 yield await _shop(settings, shop)
+                yield await _walked(store, shop)
                 async for finding in _invariants(store, shop):
                     yield finding
     except EncryptionError as error:
@@ -119,6 +122,21 @@ async def _shop(settings: Settings, shop: Shop) -> Finding:
     if drift > _CLOCK_TOLERANCE:
         return Finding(f"the clock is {drift:.0f} s off the shop's", "synchronise it (NTP): signatures live 90 s")
     return Finding(f"{shop.domain} is reached")
+
+
+async def _walked(store: Store, shop: Shop) -> Finding:
+    """Webhooks that stopped coming show in how much the daily walk had to mend."""
+    row = await reconciliation_row(store.database, shop.id)
+    if row is None or row["finished_at"] is None:
+        why = f" ({row['error']})" if row and row["error"] else ""
+        return Finding(f"{shop.domain}: not walked through yet{why}")
+    late = row["missed"] + row["outdated"]
+    if late > row["looked_at"] * _MUCH and late > _FEW:
+        return Finding(
+            f"{shop.domain}: {late} of {row['looked_at']} changes came by no webhook",
+            "check that the platform reaches REBLOOM_APP_URL/webhooks; subscriptions are asked for again daily",
+        )
+    return Finding(f"{shop.domain}: the last walk mended {late} of {row['looked_at']} changes")
 
 
 async def _invariants(store: Store, shop: Shop) -> AsyncIterator[Finding]:

@@ -89,6 +89,9 @@ async def reconcile(store: Store, shop: ShopContext, gateway: ShopGateway, *, no
         " gone = $6, error = NULL WHERE shop_id = $7",
         to_us(now()), started, count.looked_at, count.missed, count.outdated, count.gone, shop.id,
     )  # fmt: skip
+    await store.database.execute(
+        "UPDATE sync_states SET fresh_as_of = $1 WHERE shop_id = $2 AND fresh_as_of < $1", started, shop.id
+    )
     _log.info(
         "reconciled", shop_id=shop.id, looked_at=count.looked_at, missed=count.missed, outdated=count.outdated,
         gone=count.gone, unread=count.unread,
