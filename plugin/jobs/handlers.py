@@ -127,7 +127,8 @@ class Handlers:
         shop = await shop_by_id(shop_id)
         gateway = await self._gateways.for_shop(shop_id) if shop.status == "installed" else None
         touched: set[int] = set()
-        while changed := await apply_inbox(self._store, shop, gateway, now=self._now, limit=_DRAIN):
+        folder = work_folder(self._settings, shop.domain)
+        while changed := await apply_inbox(self._store, shop, gateway, now=self._now, limit=_DRAIN, folder=folder):
             touched.update(changed)
         shop = await shop_by_id(shop_id)
         if touched and shop.status == "installed":
