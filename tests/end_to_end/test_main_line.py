@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from tests.support.devshop_data import SHOP, small_data
+from tests.support.devshop_data import NOW, SHOP, small_data
+from tests.support.invariants import assert_invariants
 from tests.support.whole import Whole, running_whole
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -41,6 +42,7 @@ async def test_from_installing_to_uninstalling(database_url: str) -> None:
         await a_second_push_writes_nothing(whole)
         await an_order_moves_a_visitor(whole)
         await the_storefront_knows_its_viewer_and_nobody_else(whole)
+        await assert_invariants(whole.app.state.store, now=lambda: NOW)
         await uninstalling_ends_everything(whole)
 
 
