@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from strawberry.dataloader import DataLoader
 
@@ -18,6 +18,9 @@ from plugin.ledger.readers import CustomerRow, ProductRow, SegmentRow
 from plugin.ledger.stage_readers import PlacementRow, SupersededRow, TransitionRow
 from plugin.ledger.store import Store
 from plugin.shops import ShopContext
+
+if TYPE_CHECKING:
+    from plugin.lifecycle.loyalty import Account
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -95,6 +98,7 @@ class Loaders:
         self.offers: DataLoader[tuple[int, tuple[OfferPlacement | None, int]], list[OfferDecision]] = _lists(
             self._offers
         )
+        self.accounts: DataLoader[int, Account | None] = _by_id(self._accounts)
         self.decisions: DataLoader[tuple[int, OfferPlacement | None], list[OfferDecision | Refusal]] = _lists(
             self._decisions
         )
@@ -118,6 +122,11 @@ class Loaders:
 
         found = await decisions_for(self._store, self._shop, ids, placement=placement, now=self._now)
         return {customer: [*each.offers, *each.refused] for customer, each in found.items()}
+
+    async def _accounts(self, ids: Sequence[int]) -> Mapping[int, Account]:
+        from plugin.lifecycle.loyalty import accounts_of
+
+        return await accounts_of(self._store.database, self._shop.id, ids, now=self._now)
 
     async def _wanted_tags(self, ids: Sequence[int]) -> Mapping[int, list[str]]:
         from plugin.lifecycle.publish import wanted_tags

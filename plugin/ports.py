@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from plugin.domain.facts import ShopFact
 
@@ -21,6 +21,7 @@ TAG_BATCH: Final = (
     40  # customers in one aliased request: two mutations of 10 points each, under the 1,000 a query may ask
 )
 METAFIELD_BATCH: Final = 25
+DISCOUNT_BATCH: Final = 40  # 10 or 11 points each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,35 @@ class DiscountSpec:
     amount: Decimal | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscountChange:
+    """`create` has a spec, `update` a spec and an id, `deactivate` and `delete` an id."""
+
+    kind: Literal["create", "update", "deactivate", "delete"]
+    spec: DiscountSpec | None = None
+    discount_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscountResult:
+    """`error` is the shop's own words, None when it was done. `taken`: somebody has this code, it may be ours from a
+    call whose answer was lost. `gone`: the shop knows no such discount."""
+
+    discount_id: int | None
+    error: str | None
+    taken: bool = False
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundDiscount:
+    """`customer_ids`: to whom it is bound; empty when to nobody by name."""
+
+    discount_id: int
+    title: str
+    customer_ids: frozenset[int]
+
+
 class ShopGateway(Protocol):
     """One shop's Admin API. Paced by the shop's own bucket, retried inside a time budget, never past it."""
 
@@ -207,6 +237,16 @@ class ShopGateway(Protocol):
         """`topic` as the enum writes it: ORDERS_CREATE. A subscription that is there already is a success."""
         ...
 
-    async def create_discount(self, discount: DiscountSpec) -> str:
-        """The GID of the discount. Raises ShopRefusedError when the code is taken."""
+    async def change_discounts(self, changes: Sequence[DiscountChange]) -> list[DiscountResult]:
+        """At most DISCOUNT_BATCH, in one request; results in their order. After ShopUnavailableError any of them may
+        have been done."""
+        ...
+
+    def create_discounts(self, specs: Sequence[DiscountSpec]) -> AsyncIterator[tuple[int, DiscountResult]]:
+        """Any number, by one file: (place in `specs`, result) in any order. A run that fails half way raises
+        ShopUnavailableError after what it did was given."""
+        ...
+
+    async def discount_by_code(self, code: str) -> FoundDiscount | None:
+        """Whatever the letter case; None when the shop has no such code."""
         ...

@@ -18,10 +18,19 @@ class Vault:
     """Seals with the newest key, opens with any of them."""
 
     def __init__(self, keys: Sequence[str]) -> None:
+        self._newest = Fernet(_fernet_key(keys[0]))
         self._fernet = MultiFernet([Fernet(_fernet_key(key)) for key in keys])
 
     def seal(self, text: str) -> str:
         return self._fernet.encrypt(text.encode()).decode("ascii")
+
+    def is_newest(self, sealed: str) -> bool:
+        """Whether the newest key alone opens it."""
+        try:
+            self._newest.decrypt(sealed.encode("ascii"))
+        except (InvalidToken, UnicodeError):
+            return False
+        return True
 
     def open(self, sealed: str) -> str:
         """Raises EncryptionError when no configured key fits or the text was tampered with."""

@@ -13,6 +13,7 @@ import strawberry
 from graphql_schema.access import Access, Scope, costs, needs
 from graphql_schema.context import Info, calendar_of, certain, instant
 from graphql_schema.node import Node
+from graphql_schema.offers.loyalty import LoyaltyAccount, account_type
 from graphql_schema.offers.types import Offer, OfferVerdict, check_first, offer_of, verdict_of
 from graphql_schema.pagination import NESTED_SIZE, Connection, Listing, Page, connection, given, page_of
 from graphql_schema.scalars import Money, money
@@ -219,6 +220,13 @@ class Customer(Node):
         size = check_first(first, MOST_OFFERS)
         found = await info.context.loaders.offers.load((self.row.id, (given(placement), size)))
         return [offer_of(offer, info.context.shop) for offer in found]
+
+    @strawberry.field(
+        description="Her membership in the loyalty program; null without one.",
+        directives=needs(Scope.READ_OFFERS, points=2),
+    )
+    async def loyalty(self, info: Info) -> LoyaltyAccount | None:
+        return await account_type(info, self.row.id)
 
     @strawberry.field(
         description="What each play comes to for her: the offers, best first, then why the others make none.",

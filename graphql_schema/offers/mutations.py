@@ -7,6 +7,7 @@ import strawberry
 from graphql_schema.access import Scope, needs
 from graphql_schema.context import Info
 from graphql_schema.errors import UserErrorCode, user_error
+from graphql_schema.offers.loyalty import LoyaltyMutations
 from graphql_schema.offers.play_changes import PlayMutations
 from graphql_schema.offers.types import OfferPayload, offer_of, parse_offer_gid
 from plugin.domain.offers import OfferResponse
@@ -28,7 +29,7 @@ async def answer(info: Info, offer_id: str, response: OfferResponse, *, viewer: 
 
 
 @strawberry.type
-class OfferMutations(PlayMutations):
+class OfferMutations(PlayMutations, LoyaltyMutations):
     @strawberry.mutation(description="Record that a customer took an offer up.", directives=needs(Scope.WRITE_OFFERS))
     async def offer_accept(self, info: Info, id: strawberry.ID) -> OfferPayload:
         return await _answered(info, id, OfferResponse.ACCEPTED)

@@ -7,9 +7,11 @@ import strawberry
 from graphql_schema.access import Scope, needs
 from graphql_schema.context import Info
 from graphql_schema.ids import number_of
+from graphql_schema.offers.loyalty import LoyaltyQueries
 from graphql_schema.offers.play_changes import PlayQueries
 from graphql_schema.offers.types import ProductRecommendation, check_first, recommendation_of
 from graphql_schema.pagination import given
+from graphql_schema.recommendations.types import Use
 from plugin.errors import BadRequestError
 from plugin.lifecycle.offers import recommend
 
@@ -18,9 +20,10 @@ MOST_RECOMMENDATIONS = 30
 
 
 @strawberry.type
-class OfferQueries(PlayQueries):
+class OfferQueries(PlayQueries, LoyaltyQueries):
     @strawberry.field(
-        description="What goes with these products, then what is popular; without what the customer already has.",
+        description="What goes with these products or, without any, what is new for the customer, then what is popular."
+        " Nothing the customer already has, unless `use` asks for what to buy again.",
         directives=needs(Scope.READ_OFFERS),
     )
     async def recommendations(
@@ -29,6 +32,7 @@ class OfferQueries(PlayQueries):
         product_ids: list[strawberry.ID],
         customer_id: strawberry.ID | None = strawberry.UNSET,
         first: int | None = 5,
+        use: Use | None = strawberry.UNSET,
     ) -> list[ProductRecommendation]:
         customer = given(customer_id)
         number = None if customer is None else number_of(customer, "Customer")
@@ -41,6 +45,7 @@ class OfferQueries(PlayQueries):
             customer_id=number,
             first=size,
             now=context.now,
+            use=given(use),
         )
         return [recommendation_of(one) for one in found]
 

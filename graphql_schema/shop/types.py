@@ -10,11 +10,13 @@ import strawberry
 from graphql_schema.access import Access, Scope, needs
 from graphql_schema.context import Info, instant
 from graphql_schema.errors import UserError
+from graphql_schema.recommendations.types import Recommender, recommender_of
 from graphql_schema.shop.lapse import Lapse, lapse_of
 from graphql_schema.stages.types import LifecycleModel, model_named, model_type
 from plugin.domain.ids import gid
 from plugin.ledger import readers
 from plugin.ledger.readers import PushRow, SyncRow
+from plugin.ledger.recommendations import choices_of
 from plugin.ledger.touchpoints import present_key
 from plugin.lifecycle.choice import computed_of
 from plugin.lifecycle.lapse_fits import read_fit
@@ -165,6 +167,13 @@ class Shop:
     @strawberry.field(description="After how long a silence its customers count as departing.")
     async def lapse(self, info: Info) -> Lapse:
         return lapse_of(self.shop, await read_fit(info.context.store.database, self.shop.id))
+
+    @strawberry.field(
+        description="How its recommendations are made, one for each use; empty before the first fit.",
+        directives=needs(Scope.READ_OFFERS),
+    )
+    async def recommender(self, info: Info) -> list[Recommender]:
+        return [recommender_of(row) for row in await choices_of(info.context.store.database, self.shop.id)]
 
     @strawberry.field(description="How far the copy of its data is.")
     async def sync(self, info: Info) -> SyncStatus:

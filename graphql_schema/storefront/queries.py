@@ -11,6 +11,7 @@ from graphql_schema.offers.mutations import answer
 from graphql_schema.offers.queries import MOST_RECOMMENDATIONS, products_asked
 from graphql_schema.offers.types import check_first
 from graphql_schema.pagination import given
+from graphql_schema.recommendations.types import Use
 from graphql_schema.stages.types import stage_named
 from graphql_schema.storefront.types import (
     MOST_OFFERS,
@@ -53,13 +54,20 @@ class Viewer:
     ) -> list[StorefrontOffer]:
         size = check_first(first, MOST_OFFERS, default=3)
         found = await info.context.loaders.offers.load((self.customer_id, (given(placement), size)))
-        return [shown_offer(offer) for offer in found]
+        return [shown_offer(offer, info.context.shop.currency) for offer in found]
 
-    @strawberry.field(description="What goes with these products, without what she has already.")
+    @strawberry.field(
+        description="What goes with these products, or, without any, what is new for her, without what she has already,"
+        " or what she may want again, where `use` asks for that."
+    )
     async def recommendations(
-        self, info: Info, product_ids: list[strawberry.ID], first: int | None = 5
+        self,
+        info: Info,
+        product_ids: list[strawberry.ID],
+        first: int | None = 5,
+        use: Use | None = strawberry.UNSET,
     ) -> list[StorefrontRecommendation]:
-        return await _recommended(info, product_ids, self.customer_id, first)
+        return await _recommended(info, product_ids, self.customer_id, first, given(use))
 
 
 @strawberry.type(name="Query", description="What the shop's pages may ask.", directives=_PUBLIC)
@@ -77,12 +85,14 @@ class StorefrontQuery:
 
 
 async def _recommended(
-    info: Info, product_ids: list[strawberry.ID], customer: int | None, first: int | None
+    info: Info, product_ids: list[strawberry.ID], customer: int | None, first: int | None, use: Use | None = None
 ) -> list[StorefrontRecommendation]:
     size = check_first(first, MOST_RECOMMENDATIONS)
     context = info.context
     products = products_asked(product_ids)
-    found = await recommend(context.store, context.shop, products, customer_id=customer, first=size, now=context.now)
+    found = await recommend(
+        context.store, context.shop, products, customer_id=customer, first=size, now=context.now, use=use
+    )
     return [shown_recommendation(one) for one in found]
 
 

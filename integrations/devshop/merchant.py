@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from integrations.devshop import payloads
+from integrations.devshop.discounts import discount_of_code, refusal_at_checkout
 from integrations.devshop.occasions import Occasions
 from integrations.devshop.rows import Customer, Line, Order, Product, Refund, RefundLine, Value, Variant, gid, money
 from integrations.devshop.signing import session_token
@@ -132,6 +133,18 @@ class DevShop(Occasions):
             self.state.touched("orders")
             self._count(customer, orders=1, spent=total)
             self._order_event("orders/create", order)
+            return order
+
+    def redeem(self, customer: int | None, item: Item, code: str) -> Order:
+        """A customer buys one thing with a code. Raises ValueError with the checkout's words where it is not taken."""
+        with self.state.lock:
+            refused = refusal_at_checkout(self.state, customer, code)
+            node = discount_of_code(self.state, code)
+            if refused or node is None:
+                raise ValueError(refused)
+            off = node.discount.off(self._line(*item).original_total)
+            order = self.place_order(customer, [item], discount=Decimal(off) / 10_000, discount_codes=[code])
+            node.discount.used[customer] += 1
             return order
 
     def _line(self, variant: int, quantity: int) -> Line:

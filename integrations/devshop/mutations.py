@@ -185,7 +185,8 @@ MUTATIONS: dict[str, Callable[[Call, dict[str, Any]], Payload]] = {
     "segmentDelete": segment_delete,
     "discountCodeBasicCreate": offers.create,
     "discountRedeemCodeBulkAdd": offers.bulk_add,
-    "discountCodeActivate": offers.set_status("ACTIVE"),
-    "discountCodeDeactivate": offers.set_status("EXPIRED"),
+    "discountCodeBasicUpdate": offers.update,
+    "discountCodeActivate": offers.set_active(active=True),
+    "discountCodeDeactivate": offers.set_active(active=False),
     "discountCodeDelete": offers.delete,
 }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 
+from integrations.devshop.discounts import CodeDiscount, DiscountNode, discount_of_code
 from integrations.devshop.paging import Connection, paginate
 from integrations.devshop.rows import Value, gid, gid_number, parse_instant
 
@@ -27,40 +28,41 @@ def create(call: Call, args: dict[str, Any]) -> Payload:
     if faults := _faults(call, given):
         return {"codeDiscountNode": None, "userErrors": faults}
     number, now = call.shop.next_id(), call.shop.now_text()
-    node = {"__typename": "DiscountCodeNode", "id": gid("DiscountCodeNode", number), "folded": set(), "input": given}
-    node["codeDiscount"] = {
-        "__typename": "DiscountCodeBasic",
-        "title": given["title"],
-        "status": _status(call, given),
-        "startsAt": given["startsAt"],
-        "endsAt": given.get("endsAt"),
-        "usageLimit": given.get("usageLimit"),
-        "appliesOncePerCustomer": given.get("appliesOncePerCustomer", False),
-        "codesCount": {"count": 0, "precision": "EXACT"},
-        "codes": Connection([], [], has_next=False, has_previous=False, total=0),
-        "createdAt": now,
-        "updatedAt": now,
-    }
-    call.shop.discounts[number] = node
-    _add_code(call, node, given["code"])
+    discount = CodeDiscount(given["title"], given["startsAt"], given.get("endsAt"), created_at=now, updated_at=now)
+    discount.take(given)
+    call.shop.discounts[number] = DiscountNode(number, discount)
+    _add_code(call, discount, given["code"])
+    return {"codeDiscountNode": call.shop.discounts[number], "userErrors": []}
+
+
+def update(call: Call, args: dict[str, Any]) -> Payload:
+    """What is given is changed."""
+    given, node = args[INPUT], call.shop.discounts.get(gid_number(args["id"]))
+    if node is None:
+        return {"codeDiscountNode": None, "userErrors": [_error("Discount does not exist", None, "id")]}
+    discount = node.discount
+    there = {"title": discount.title, "startsAt": discount.starts_at, "endsAt": discount.ends_at}
+    own = discount.codes[0][1]
+    faults = _faults(call, {"code": own, **there, **given}, own=node)
+    if discount.bulk and given.get("code", own) != own:
+        faults.append(_error("Cannot update the code of a bulk discount.", None, "id"))
+    if faults:
+        return {"codeDiscountNode": None, "userErrors": faults}
+    discount.take(given)
+    if "code" in given:
+        discount.codes[0] = (discount.codes[0][0], given["code"])
+    discount.updated_at = call.shop.now_text()
     return {"codeDiscountNode": node, "userErrors": []}
 
 
-def _status(call: Call, given: dict[str, Any]) -> str:
-    ends = given.get("endsAt")
-    if ends and parse_instant(ends) <= call.now:
-        return "EXPIRED"
-    return "SCHEDULED" if parse_instant(given["startsAt"]) > call.now else "ACTIVE"
-
-
-def _faults(call: Call, given: dict[str, Any]) -> list[dict[str, Any]]:
+def _faults(call: Call, given: dict[str, Any], own: DiscountNode | None = None) -> list[dict[str, Any]]:
     faults = []
     for name, words in (("title", "Title can't be blank"), ("startsAt", "Starts at can't be blank")):
         if not given.get(name):
             faults.append(_error(words, "BLANK", INPUT, name))
     if fault := _code_fault(given.get("code")):
         faults.append(_error(*fault, INPUT, "code"))
-    elif _taken(call, given["code"]):
+    elif _taken(call, given["code"], own):
         faults.append(_error("Code must be unique. Please try a different code.", "TAKEN", INPUT, "code"))
     if given.get("context") and given.get("customerSelection"):
         words = "Only one of context or customerSelection can be provided."
@@ -90,17 +92,13 @@ def _code_fault(code: str | None) -> tuple[str, str] | None:
     return None
 
 
-def _taken(call: Call, code: str) -> bool:
-    return any(code.casefold() in node["folded"] for node in call.shop.discounts.values())
+def _taken(call: Call, code: str, own: DiscountNode | None = None) -> bool:
+    found = discount_of_code(call.shop, code)
+    return found is not None and found is not own
 
 
-def _add_code(call: Call, node: dict[str, Any], code: str) -> None:
-    node["folded"].add(code.casefold())
-    discount = node["codeDiscount"]
-    rows = [*discount["codes"].rows, {"id": gid("DiscountRedeemCode", call.shop.next_id()), "code": code}]
-    keys = [(gid_number(row["id"]), gid_number(row["id"])) for row in rows]
-    discount["codes"] = Connection(rows, keys, has_next=False, has_previous=False, total=len(rows))
-    discount["codesCount"] = {"count": len(rows), "precision": "EXACT"}
+def _add_code(call: Call, discount: CodeDiscount, code: str) -> None:
+    discount.codes.append((call.shop.next_id(), code))
 
 
 def bulk_add(call: Call, args: dict[str, Any]) -> Payload:
@@ -131,7 +129,7 @@ def bulk_add(call: Call, args: dict[str, Any]) -> Payload:
     return {"bulkCreation": dict(batch), "userErrors": []}
 
 
-def _import_codes(call: Call, node: dict[str, Any], batch: dict[str, Any], codes: list[str]) -> None:
+def _import_codes(call: Call, node: DiscountNode, batch: dict[str, Any], codes: list[str]) -> None:
     rows, seen = [], set[str]()
     for code in codes:
         errors = []
@@ -142,7 +140,8 @@ def _import_codes(call: Call, node: dict[str, Any], batch: dict[str, Any], codes
         elif _taken(call, code):
             errors.append(_error("must be unique. Please try a different code.", "TAKEN", "code"))
         else:
-            _add_code(call, node, code)
+            _add_code(call, node.discount, code)
+            node.discount.bulk = True
         seen.add(code.casefold())
         rows.append({"code": code, "errors": errors, "discountRedeemCode": None})
     failed = sum(1 for row in rows if row["errors"])
@@ -150,14 +149,17 @@ def _import_codes(call: Call, node: dict[str, Any], batch: dict[str, Any], codes
     batch.update(done=True, importedCount=len(rows) - failed, failedCount=failed)
 
 
-def set_status(status: str) -> Value:
+def set_active(*, active: bool) -> Value:
+    """A discount is ended by its end, and begun again by taking an end that is past away."""
+
     def handler(call: Call, args: dict[str, Any]) -> Payload:
         node = call.shop.discounts.get(gid_number(args["id"]))
         if node is None:
             return {"codeDiscountNode": None, "userErrors": [_error("Code discount does not exist.", "INVALID", "id")]}
-        node["codeDiscount"]["status"] = status
-        if status == "EXPIRED":
-            node["codeDiscount"]["endsAt"] = call.shop.now_text()
+        ended = node.discount.status(call.now) == "EXPIRED"
+        if active == ended:
+            node.discount.ends_at = None if active else call.shop.now_text()
+            node.discount.updated_at = call.shop.now_text()
         return {"codeDiscountNode": node, "userErrors": []}
 
     return handler

@@ -10,6 +10,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from integrations.devshop.discounts import DISCOUNT_BASIC, DISCOUNT_NODE, CodeDiscount, DiscountNode
 from integrations.devshop.paging import Connection, paginate
 from integrations.devshop.rows import (
     Customer,
@@ -42,6 +43,8 @@ TYPE_NAMES: dict[type, str] = {
     Product: "Product",
     Variant: "ProductVariant",
     Metafield: "Metafield",
+    DiscountNode: "DiscountCodeNode",
+    CodeDiscount: "DiscountCodeBasic",
 }
 
 
@@ -352,6 +355,8 @@ READERS: dict[str, dict[str, Reader]] = {
     "Product": PRODUCT,
     "ProductVariant": VARIANT,
     "Metafield": METAFIELD,
+    "DiscountCodeNode": DISCOUNT_NODE,
+    "DiscountCodeBasic": DISCOUNT_BASIC,
 }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 
+from integrations.devshop.discounts import discount_of_code
 from integrations.devshop.paging import Connection, bad_request, paginate
 from integrations.devshop.readers import visible
 from integrations.devshop.rows import Order, Value, gid, gid_number
@@ -264,8 +265,7 @@ def current_bulk(call: Call, args: dict[str, Any]) -> Value:
 
 
 def discount_by_code(call: Call, args: dict[str, Any]) -> Value:
-    wanted = args["code"].casefold()
-    return next((row for row in call.shop.discounts.values() if wanted in row["folded"]), None)
+    return discount_of_code(call.shop, args["code"])
 
 
 def nodes(call: Call, args: dict[str, Any]) -> list[Any]:

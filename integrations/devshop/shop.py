@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from integrations.devshop.cost import Bucket
+from integrations.devshop.discounts import DiscountNode
 from integrations.devshop.metafields import Metafields
 from integrations.devshop.readers import horizon
 from integrations.devshop.rows import Checkout, Data, Line, Order, Variant, instant
@@ -114,7 +115,7 @@ class ShopState:
     checkouts: dict[int, Checkout] = field(default_factory=dict)
     bulk: dict[int, dict[str, Any]] = field(default_factory=dict)
     bulk_cancelled: set[int] = field(default_factory=set)
-    discounts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    discounts: dict[int, DiscountNode] = field(default_factory=dict)
     code_batches: dict[int, dict[str, Any]] = field(default_factory=dict)
     segments: dict[int, dict[str, Any]] = field(default_factory=dict)
     spellings: dict[str, str] = field(default_factory=dict)

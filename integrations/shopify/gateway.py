@@ -9,17 +9,29 @@ from typing import Any, Final
 
 from integrations.shopify import imports
 from integrations.shopify.client import AdminClient, download
+from integrations.shopify.discounts import (
+    CREATE,
+    change_result,
+    changes_call,
+    created_in_bulk,
+    discount_input,
+    found_discount,
+)
 from integrations.shopify.protocol import Call, Json, Reply, payload_of, user_errors
 from integrations.shopify.queries import document
 from plugin.domain.facts import ShopFact
 from plugin.domain.ids import parse_gid
 from plugin.errors import BadStatementError, ShopRefusedError, ShopUnavailableError
 from plugin.ports import (
+    DISCOUNT_BATCH,
     METAFIELD_BATCH,
     TAG_BATCH,
     BulkLine,
     BulkStatus,
+    DiscountChange,
+    DiscountResult,
     DiscountSpec,
+    FoundDiscount,
     MetafieldError,
     MetafieldName,
     MetafieldWrite,
@@ -170,11 +182,21 @@ class ShopifyGateway:
         if refused and not all("already been taken" in message for message in refused):
             raise ShopRefusedError(f"The shop refused to send {topic} to {uri}: {'; '.join(refused)}")
 
-    async def create_discount(self, discount: DiscountSpec) -> str:
-        variables = {"basicCodeDiscount": imports.discount_input(discount)}
-        reply = await self._ask("CreateDiscount", variables, points=20, repeatable=False)
-        payload = payload_of(reply, "discountCodeBasicCreate")
-        return str(_object(payload.get("codeDiscountNode"), "codeDiscountNode")["id"])
+    async def change_discounts(self, changes: Sequence[DiscountChange]) -> list[DiscountResult]:
+        if len(changes) > DISCOUNT_BATCH:
+            raise ValueError(f"at most {DISCOUNT_BATCH} discounts in one request, not {len(changes)}")
+        reply = await self._client.run(changes_call(changes))
+        return [change_result(reply, place, change) for place, change in enumerate(changes)]
+
+    async def create_discounts(self, specs: Sequence[DiscountSpec]) -> AsyncIterator[tuple[int, DiscountResult]]:
+        lines = [{"basicCodeDiscount": discount_input(spec)} for spec in specs]
+        operation = await self.start_bulk_mutation(CREATE, lines)
+        async for line in self.bulk_answers(operation):
+            yield line.line, created_in_bulk(line)
+
+    async def discount_by_code(self, code: str) -> FoundDiscount | None:
+        reply = await self._ask("DiscountByCode", {"code": code})
+        return found_discount(reply.field("codeDiscountNodeByCode"))
 
     async def _ask(
         self, name: str, variables: Json | None = None, *, points: float = 10, repeatable: bool = True

@@ -1,4 +1,4 @@
-"""Writing to the shop: aliased tag batches, bulk operations and their files, the input of a discount."""
+"""Writing to the shop: aliased tag batches, bulk operations and their files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from integrations.shopify.protocol import Call, Reply, clip, payload_of, user_er
 from integrations.shopify.queries import document
 from plugin.domain.ids import gid
 from plugin.errors import BadStatementError, BulkFailedError, ShopRefusedError, ShopUnavailableError
-from plugin.ports import BulkLine, BulkStatus, DiscountSpec, MetafieldError, TagChange
+from plugin.ports import BulkLine, BulkStatus, MetafieldError, TagChange
 
 if TYPE_CHECKING:
     from integrations.shopify.gateway import ShopifyGateway
@@ -104,27 +104,6 @@ async def bulk_answers(gateway: ShopifyGateway, client: AdminClient, operation: 
                 yield _bulk_line(line)
     if status.status != "COMPLETED":
         raise BulkFailedError(f"The shop ended a bulk operation as {status.status} ({status.error_code}).")
-
-
-def discount_input(discount: DiscountSpec) -> dict[str, Any]:
-    """`DiscountCodeBasicInput`; exactly one of percentage and amount."""
-    if discount.percentage is not None and discount.amount is None:
-        value: dict[str, Any] = {"percentage": float(discount.percentage)}
-    elif discount.amount is not None and discount.percentage is None:
-        value = {"discountAmount": {"amount": str(discount.amount), "appliesOnEachItem": False}}
-    else:
-        raise ValueError("a discount has either a percentage or an amount")
-    customers = [gid("Customer", customer) for customer in discount.customer_ids]
-    buyers: dict[str, Any] = {"customers": {"add": customers}} if customers else {"all": "ALL"}
-    return {
-        "title": discount.title,
-        "code": discount.code,
-        "startsAt": discount.starts_at.isoformat(),
-        "endsAt": discount.ends_at.isoformat() if discount.ends_at else None,
-        "context": buyers,
-        "customerGets": {"value": value, "items": {"all": True}},
-        "appliesOncePerCustomer": True,
-    }
 
 
 def metafield_error(error: Mapping[str, Any]) -> MetafieldError:

@@ -96,6 +96,11 @@ def customer_from_node(node: Mapping[str, Any]) -> CustomerFact:
     return _from_node(node, shapes.Customer, _customer)
 
 
+def product_from_node(node: Mapping[str, Any]) -> ProductFact:
+    """Raises BadStatementError."""
+    return _from_node(node, shapes.Product, _product)
+
+
 def _from_node(node: Mapping[str, Any], shape: type[Any], fact: Callable[[Any], T]) -> T:
     try:
         return fact(msgspec.convert(node, shape))

@@ -167,12 +167,41 @@ def remove(
 @app.command()
 def inbox(
     shop: Annotated[str | None, typer.Argument(metavar="[SHOP]", help="One shop's only.")] = None,
+    show: Annotated[str | None, typer.Option(metavar="ID", help="One delivery with its body.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Put what is listed back in line.")] = False,
+    rerun: Annotated[str | None, typer.Option(metavar="ID", help="Put this one back in line.")] = None,
 ) -> None:
-    """Deliveries set aside: which, and why; run them again."""
-    from plugin.commands.steps import show_inbox
+    """Deliveries set aside: which, and why; look at one; run them again."""
+    from plugin.commands.upkeep import show_inbox
 
-    asyncio.run(show_inbox(_settings(), shop, again=again))
+    asyncio.run(show_inbox(_settings(), shop, show=show, again=rerun or ("" if again else None)))
+
+
+@app.command()
+def reconcile(shop: ShopArgument) -> None:
+    """Find and mend what no webhook brought since the last look; it is done daily by itself."""
+    from plugin.commands.upkeep import reconcile_one
+
+    asyncio.run(reconcile_one(_settings(), shop))
+
+
+@app.command()
+def person(
+    shop: ShopArgument,
+    request: Annotated[str | None, typer.Option(metavar="ID", help="The answer to this request, as JSON.")] = None,
+) -> None:
+    """Who asked the shop for the data held on them, and the answers to hand over."""
+    from plugin.commands.upkeep import show_requests
+
+    asyncio.run(show_requests(_settings(), shop, request))
+
+
+@app.command()
+def rotate() -> None:
+    """Seal everything again with the newest encryption key; it is done hourly by itself while there are several."""
+    from plugin.commands.upkeep import rotate as run
+
+    asyncio.run(run(_settings()))
 
 
 @token_app.command("create")

@@ -21,6 +21,7 @@ from plugin.jobs.watch import depths, workers_alive
 from plugin.ledger.database import Database, open_database
 from plugin.ledger.inbox import list_set_aside
 from plugin.ledger.migrate import missing_migrations
+from plugin.ledger.rotation import under_older_keys
 from plugin.ledger.store import Store, open_store
 from plugin.ledger.tables import Shop
 from plugin.settings import Settings, read_settings
@@ -70,6 +71,8 @@ async def _findings(environ: Mapping[str, str]) -> AsyncIterator[Finding]:
     try:
         async with open_store(settings) as store:
             yield Finding("the encryption key fits the database")
+            if len(settings.encryption_keys) > 1:
+                yield await _keys(store)
             async for finding in _ledger(settings, store):
                 yield finding
     except EncryptionError as error:
@@ -123,6 +126,13 @@ async def _clock_of(database: Database) -> Finding:
 
 def _free_bytes(path: Path) -> int:
     return shutil.disk_usage(path.resolve().parent).free
+
+
+async def _keys(store: Store) -> Finding:
+    left = await under_older_keys(store)
+    if left:
+        return Finding(f"{left} secrets are still sealed with an older key", "wait an hour, or run: rebloom rotate")
+    return Finding("no secret needs an older key: REBLOOM_ENCRYPTION_KEYS may hold the newest alone")
 
 
 async def _ledger(settings: Settings, store: Store) -> AsyncIterator[Finding]:

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from plugin.installations import Gateways
-from plugin.ledger.inbox import list_set_aside, run_again
 from plugin.ledger.migrate import migrate
 from plugin.ledger.store import Store, open_store
 from plugin.lifecycle.offers import fit_offers
@@ -57,7 +56,7 @@ def _bar() -> Iterator[Callable[[str, int, int | None], None]]:
 
 
 async def sync_shop(settings: Settings, domain: str) -> None:
-    async with opened(settings) as store, _gateways(settings, store) as gateways:
+    async with opened(settings) as store, gateways_of(settings, store) as gateways:
         shop = await shop_by_domain(domain)
         with _bar() as show:
             report = await run_sync(
@@ -100,7 +99,7 @@ async def _recompute(
 
 
 async def push_one(settings: Settings, domain: str, *, dry_run: bool) -> None:
-    async with opened(settings) as store, _gateways(settings, store) as gateways:
+    async with opened(settings) as store, gateways_of(settings, store) as gateways:
         shop = await shop_by_domain(domain)
         with _bar() as show:
             report = await push_tags(
@@ -123,7 +122,7 @@ async def push_one(settings: Settings, domain: str, *, dry_run: bool) -> None:
 
 
 async def remove_one(settings: Settings, domain: str, *, dry_run: bool) -> None:
-    async with opened(settings) as store, _gateways(settings, store) as gateways:
+    async with opened(settings) as store, gateways_of(settings, store) as gateways:
         shop = await shop_by_domain(domain)
         with _bar() as show:
             work = await withdraw(
@@ -143,20 +142,9 @@ async def remove_one(settings: Settings, domain: str, *, dry_run: bool) -> None:
             typer.echo("Nothing is written there any more. Now uninstall the app in the shop's admin.")
 
 
-async def show_inbox(settings: Settings, domain: str | None, *, again: bool) -> None:
-    async with opened(settings) as store:
-        shop = await shop_by_domain(domain) if domain else None
-        rows = await list_set_aside(store, shop.id if shop else None)
-        for row in rows:
-            typer.echo(f"{row.domain}  {row.topic}  {row.webhook_id}  {row.attempts} attempts: {row.reason}")
-        if again:
-            typer.echo(f"{await run_again(store, shop.id if shop else None)} back in line")
-        elif not rows:
-            typer.echo("No delivery is set aside.")
-
-
 @asynccontextmanager
-async def _gateways(settings: Settings, store: Store) -> AsyncIterator[Gateways]:
+async def gateways_of(settings: Settings, store: Store) -> AsyncIterator[Gateways]:
+    """The gateways of a command, closed at its end."""
     gateways = Gateways(settings, store, now=utc_now)
     try:
         yield gateways

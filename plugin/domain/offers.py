@@ -97,9 +97,19 @@ def offer_id(shop_id: int, customer_id: int, play: str, subject: int, period: in
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) % LARGEST_ID + 1
 
 
+_TELLING: Final = 1.05  # below it is chance, to one decimal
+
+
+def again_reason(orders: int) -> OfferReason:
+    times = "once" if orders == 1 else f"{orders} times"
+    return OfferReason("own_orders", str(orders), ">", "0", f"bought {times} before")
+
+
 def together_reason(anchor_title: str, together: int, lift: float) -> OfferReason:
     who = "1 customer" if together == 1 else f"{together} customers"
-    text = f"bought with {anchor_title} by {who}, {lift:.1f} times more often than chance"
+    text = f"bought with {anchor_title} by {who}"
+    if lift >= _TELLING:
+        text += f", {lift:.1f} times more often than chance"
     return OfferReason("bought_together", str(together), "lift", f"{lift:.1f}", text)
 
 

@@ -5,7 +5,8 @@ A handler gives a small summary; the kinds under `then` are put in line when it 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
@@ -18,18 +19,24 @@ from plugin.jobs.schedule import SCHEDULE, due
 from plugin.ledger.inbox import mark_leavers, waiting_shops
 from plugin.ledger.push_records import is_withdrawn
 from plugin.ledger.retention import let_go
+from plugin.ledger.rotation import seal_again
 from plugin.ledger.store import Store
 from plugin.ledger.tables import Shop
+from plugin.lifecycle.codes import sync_codes
 from plugin.lifecycle.fact_sheet import refresh_fact_sheet
 from plugin.lifecycle.granting import changed_since, grant_offers
+from plugin.lifecycle.loyalty import expiring, refresh_loyalty
 from plugin.lifecycle.offers import fit_offers
 from plugin.lifecycle.publish import push_tags
 from plugin.lifecycle.recompute import recompute_customers, recompute_shop
+from plugin.lifecycle.redemptions import record_redemptions
 from plugin.lifecycle.sweep import sweep
 from plugin.settings import Settings
 from plugin.shops import Clock, ShopContext, context_of, shop_by_id
 from plugin.sync.backfill import run_sync
 from plugin.sync.deliveries import apply_inbox
+from plugin.sync.reconcile import reconcile
+from plugin.sync.topics import subscribe_all
 from plugin.work import work_folder
 
 if TYPE_CHECKING:
@@ -37,6 +44,7 @@ if TYPE_CHECKING:
 
 _DRAIN: Final = 500  # deliveries a round
 _KEEP_JOBS: Final = timedelta(days=7)
+_DISCOUNTS: Final = "write_discounts"
 _TOKEN_AHEAD: Final = timedelta(minutes=10)  # before its end; a call that finds it older renews it itself
 _FORGOTTEN: Final = 20_000  # jobs remembered as put in line, so that a minute asks the engine only for what is new
 _log = structlog.get_logger(__name__)
@@ -73,9 +81,14 @@ class Handlers:
             "sweep": self.sweep,
             "facts": self.facts,
             "offers": self.offers,
+            "codes": self.codes,
+            "loyalty": self.loyalty,
             "token": self.token,
             "retention": self.retention,
             "settle": self.settle,
+            "reconcile": self.reconcile,
+            "topics": self.topics,
+            "seal": self.seal,
         }
         return {"inbox": self.inbox} | {kind: _while_installed(work) for kind, work in of_installed.items()}
 
@@ -92,15 +105,17 @@ class Handlers:
             work_dir=work_folder(self._settings, shop.domain),
         )
         await self.recompute(shop_id)
-        return {"customers": report.customers, "orders": report.orders, "then": ["push"]}
+        return {"customers": report.customers, "orders": report.orders, "then": ["push", "codes"]}
 
     async def recompute(self, shop_id: int) -> dict[str, Any]:
         shop = await shop_by_id(shop_id)
+        await record_redemptions(self._store, shop)
+        await refresh_loyalty(self._store, shop, now=self._now())
         report = await recompute_shop(self._store, shop, as_of=self._now())
         await fit_offers(self._store, shop, now=self._now())
         await grant_offers(self._store, shop, now=self._now())
         await refresh_fact_sheet(self._store, shop, now=self._now())
-        return {"customers": report.customers, "transitions": report.transitions, "then": ["push"]}
+        return {"customers": report.customers, "transitions": report.transitions, "then": ["push", "codes"]}
 
     async def facts(self, shop_id: int) -> dict[str, Any]:
         """The fact sheet alone, for a shop that has none yet."""
@@ -116,9 +131,9 @@ class Handlers:
             touched.update(changed)
         shop = await shop_by_id(shop_id)
         if touched and shop.status == "installed":
-            await recompute_customers(self._store, shop, sorted(touched), as_of=self._now())
-            await grant_offers(self._store, shop, now=self._now(), customers=touched)
-            return {"customers": len(touched), "then": ["push"]}
+            used = await record_redemptions(self._store, shop, customers=touched)
+            await self._members(shop, touched | used.referrers, also=touched)
+            return {"customers": len(touched), "then": ["push", "codes"]}
         return {"customers": 0}
 
     async def push(self, shop_id: int, *, dry_run: bool = False) -> dict[str, Any]:
@@ -132,16 +147,41 @@ class Handlers:
     async def offers(self, shop_id: int) -> dict[str, Any]:
         """After a play was changed: who is offered what by it."""
         report = await grant_offers(self._store, await shop_by_id(shop_id), now=self._now())
-        return report._asdict()
+        return {**report._asdict(), "then": ["codes"]}
+
+    async def loyalty(self, shop_id: int) -> dict[str, Any]:
+        """After the program was changed: everybody's tier and points by it."""
+        shop = await shop_by_id(shop_id)
+        changed = await self._members(shop, None)
+        return {"customers": changed, "then": ["push", "codes"]}
+
+    async def _members(self, shop: ShopContext, customers: set[int] | None, also: Iterable[int] = ()) -> int:
+        """Points and tiers of these (None: of all), then the profiles and offers of those who changed, and `also`."""
+        changed = await refresh_loyalty(self._store, shop, now=self._now(), customers=customers)
+        placed = changed.union(also)
+        await recompute_customers(self._store, shop, sorted(placed), as_of=self._now())
+        await grant_offers(self._store, shop, now=self._now(), customers=placed)
+        return len(changed)
+
+    async def codes(self, shop_id: int) -> dict[str, Any]:
+        """The shop's discount codes as the offers on record want them."""
+        shop = await shop_by_id(shop_id)
+        if _DISCOUNTS not in shop.scopes:
+            return {"stopped": f"{_DISCOUNTS} is not granted"}
+        if await is_withdrawn(self._store.database, shop_id):
+            return {"stopped": "withdrawn"}
+        gateway = await self._gateways.for_shop(shop_id)
+        return asdict(await sync_codes(self._store, shop, gateway, now=self._now))
 
     async def sweep(self, shop_id: int) -> dict[str, Any]:
         shop, started = await shop_by_id(shop_id), self._now()
+        await self._members(shop, set(await expiring(self._store.database, shop.id, now=started)))
         moved = await sweep(self._store, shop, as_of=started)
         if moved:
             await grant_offers(
                 self._store, shop, now=self._now(), customers=await changed_since(self._store, shop_id, started)
             )
-        return {"customers": moved, "then": ["push"] if moved else []}
+        return {"customers": moved, "then": ["push", "codes"] if moved else []}
 
     async def token(self, shop_id: int) -> dict[str, Any]:
         """New tokens before the old ones end, so that no call has to wait for them and none is lost in idle months."""
@@ -150,6 +190,29 @@ class Handlers:
 
     async def retention(self, shop_id: int) -> dict[str, Any]:
         return await let_go(self._store.database, shop_id, now=self._now())
+
+    async def reconcile(self, shop_id: int) -> dict[str, Any]:
+        """Find and mend what no webhook brought."""
+        shop = await shop_by_id(shop_id)
+        if not await self._ever_copied(shop):
+            return {"stopped": "not copied yet"}
+        walked = await reconcile(self._store, shop, await self._gateways.for_shop(shop_id), now=self._now)
+        if walked.changed:
+            await recompute_customers(self._store, shop, sorted(walked.changed), as_of=self._now())
+            await grant_offers(self._store, shop, now=self._now(), customers=set(walked.changed))
+        found = {"missed": walked.missed, "outdated": walked.outdated, "gone": walked.gone}
+        return {**found, "then": ["push"] if walked.changed else []}
+
+    async def topics(self, shop_id: int) -> dict[str, Any]:
+        """Ask again for the webhooks that the shop does not send (any more)."""
+        shop = await shop_by_id(shop_id)
+        if await is_withdrawn(self._store.database, shop_id):
+            return {"stopped": "withdrawn"}
+        return {"refused": await subscribe_all(await self._gateways.for_shop(shop_id), shop, self._settings)}
+
+    async def seal(self, _: int) -> dict[str, Any]:
+        """While more than one encryption key is configured, seal again what an older one sealed."""
+        return {"sealed": await seal_again(self._store) if len(self._settings.encryption_keys) > 1 else 0}
 
     async def settle(self, shop_id: int) -> dict[str, Any]:
         """An installation that was broken off between its token and its first copy."""
@@ -196,7 +259,7 @@ class Handlers:
         rows = await self._store.database.fetch(
             "SELECT 1 FROM profiles WHERE shop_id = $1 AND due_at <= $2 LIMIT 1", shop.id, to_us(self._now())
         )
-        return bool(rows)
+        return bool(rows) or bool(await expiring(self._store.database, shop.id, now=self._now()))
 
 
 def _while_installed(work: Handler) -> Handler:

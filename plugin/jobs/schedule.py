@@ -37,6 +37,11 @@ DAY: Final = timedelta(days=1)
 SCHEDULE: Final = (
     # Scores relative to the shop's population, the lapse fit and the offers move with the day.
     Periodic(kind="recompute", every=DAY, at=timedelta(hours=3)),
+    # What no webhook brought, and subscriptions that the platform has dropped.
+    Periodic(kind="reconcile", every=DAY, at=timedelta(hours=1)),
+    Periodic(kind="topics", every=DAY, at=timedelta(minutes=30)),
+    # A new encryption key: what is sealed with an older one is sealed again. With one key there is nothing to do.
+    Periodic(kind="seal", every=timedelta(hours=1)),
     Periodic(kind="retention", every=DAY, at=timedelta(hours=5)),
 )
 

@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from plugin.errors import BadRequestError, EncryptionError
+from plugin.errors import BadRequestError, EncryptionError, NotFoundError
 from plugin.ledger.database import Session
 from plugin.ledger.store import Store
 from plugin.log import mask
@@ -162,12 +162,30 @@ async def list_set_aside(store: Store, shop_id: int | None) -> list[Aside]:
     ]
 
 
-async def run_again(store: Store, shop_id: int | None) -> int:
-    """Put what was set aside back in line, with all its attempts before it; how many."""
+async def run_again(store: Store, shop_id: int | None, webhook_id: str | None = None) -> int:
+    """Put what was set aside back in line, with all its attempts before it; how many. With an id, that one alone."""
     return await store.database.execute(
-        "UPDATE inbox SET state = 'new', attempts = 0 WHERE state = 'set_aside' AND (shop_id = $1 OR $1 = -1)",
+        "UPDATE inbox SET state = 'new', attempts = 0 WHERE state = 'set_aside' AND (shop_id = $1 OR $1 = -1)"
+        " AND (webhook_id = $2 OR $2 = '')",
         -1 if shop_id is None else shop_id,
+        webhook_id or "",
     )
+
+
+async def open_aside(store: Store, webhook_id: str) -> tuple[Aside, str]:
+    """One delivery that was set aside, and its body as it came. Raises NotFoundError, or EncryptionError."""
+    rows = await store.database.fetch(
+        "SELECT domain, topic, webhook_id, attempts, reason, received_at, sealed_body FROM inbox /* every shop */"
+        " WHERE webhook_id = $1 AND state = 'set_aside'",
+        webhook_id,
+    )
+    if not rows:
+        raise NotFoundError(f"No delivery {webhook_id[:80]!r} is set aside; list them with: rebloom inbox")
+    row = rows[0]
+    told = Aside(
+        domain=row[0], topic=row[1], webhook_id=row[2], attempts=row[3], reason=row[4] or "", received_at=row[5]
+    )
+    return told, store.vault.open(row[6]).encode("latin-1").decode("utf-8", "replace")
 
 
 def _opened(store: Store, sealed: str) -> bytes | None:

@@ -21,3 +21,16 @@ def id_list(dialect: Dialect, ids: Iterable[int]) -> Any:
     """What the driver binds: an array, or the text of a JSON list."""
     listed = [int(number) for number in ids]
     return listed if dialect == "postgres" else orjson.dumps(listed).decode()
+
+
+def among_texts(dialect: Dialect, expression: str, position: int) -> str:
+    """`expression` is one of the texts bound as `text_list` to `$position`."""
+    if dialect == "postgres":
+        return f"{expression} = ANY(CAST(${position} AS TEXT[]))"
+    return f"{expression} IN (SELECT value FROM json_each(${position}))"
+
+
+def text_list(dialect: Dialect, texts: Iterable[str]) -> Any:
+    """What the driver binds: an array, or the text of a JSON list."""
+    listed = list(texts)
+    return listed if dialect == "postgres" else orjson.dumps(listed).decode()

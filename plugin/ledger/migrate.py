@@ -47,6 +47,7 @@ def orm_config(url: str) -> dict[str, Any]:
                     "plugin.ledger.delivery_tables",
                     "plugin.ledger.offer_tables",
                     "plugin.ledger.job_tables",
+                    "plugin.ledger.recommendation_tables",
                 ],
                 "default_connection": name,
                 "migrations": "plugin.ledger.migrations",

@@ -11,6 +11,7 @@ OFFERS_OF_CUSTOMER: Final = (
     ("offer_grants", "customer_id"),
     ("offer_redemptions", "customer_id"),
     ("point_spends", "customer_id"),
+    ("loyalty_standings", "customer_id"),
     ("referral_credits", "friend_id"),
     ("referral_credits", "referrer_id"),
 )

@@ -133,6 +133,21 @@ class PointSpend(ShopRow):
         key = ("shop_id", "customer_id", "id")
 
 
+class LoyaltyStanding(ShopRow):
+    """What rules read of a member: the tier (NULL below the lowest) and the points that can be spent, and when points
+    expire next. Computed; no row of who is no member."""
+
+    customer_id = column.key()
+    tier = column.name(null=True, length=64)
+    points = column.integer()
+    next_at = column.instant(null=True)
+
+    class Meta:
+        table = "loyalty_standings"
+        key = ("shop_id", "customer_id")
+        indexes: ClassVar = [("shop_id", "next_at")]
+
+
 class ReferralCredit(ShopRow):
     """A friend whose first order came through somebody's referral code; one friend is credited once."""
 
@@ -149,5 +164,5 @@ class ReferralCredit(ShopRow):
 
 
 OFFER_TABLES: Final[tuple[type[ShopRow], ...]] = (
-    OfferSettings, PlayVersion, OfferGrant, OfferCode, OfferRedemption, PointSpend, ReferralCredit,
+    OfferSettings, PlayVersion, OfferGrant, OfferCode, OfferRedemption, PointSpend, LoyaltyStanding, ReferralCredit,
 )  # fmt: skip

@@ -56,6 +56,7 @@ HELD: Final[dict[str, tuple[Held, ...]]] = {
     ),
     "offer_redemptions": (Held(PERSON, ("source", "subject"), "customer_id"),),
     "point_spends": (Held(PERSON, (), "customer_id"),),
+    "loyalty_standings": (Held(PERSON, ("tier",), "customer_id"),),
     "referral_credits": (Held(PERSON, (), "friend_id"),),
     "tag_records": (Held(PERSON, ("tag", "state"), "customer_id"),),
     "push_states": (Held(PERSON, ("stage", "refusal"), "customer_id"),),

@@ -28,6 +28,8 @@ _OF_CUSTOMER: Final = (
     ("tag_records", "customer_id"),
     ("push_states", "customer_id"),
     *OFFERS_OF_CUSTOMER,
+    ("customer_picks", "customer_id"),
+    ("replenishments", "customer_id"),
 )
 _NOTHING_OF_CUSTOMER: Final = ", ".join(
     f"{column} = NULL"

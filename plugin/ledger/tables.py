@@ -30,6 +30,7 @@ from plugin.ledger.fact_tables import (
 )
 from plugin.ledger.job_tables import JOB_TABLES
 from plugin.ledger.offer_tables import OFFER_TABLES
+from plugin.ledger.recommendation_tables import RECOMMENDATION_TABLES
 from plugin.ledger.touchpoint_tables import Touchpoint, WriteKey
 
 
@@ -444,5 +445,5 @@ SHOP_TABLES: Final[tuple[type[ShopRow], ...]] = (
     SyncState, BulkRun, SetAside, Customer, Person, Product, Variant, Order, OrderLine, Refund, Profile,
     RfmPopulation, LapseFit, FactSheet, Placement, LifecycleModel, StageTransition, SupersededTransition, Segment,
     SegmentMember, SegmentEvent, CoPurchase, ProductRank, OfferResponse, TagRecord, PushState, PushRun, InboxDelivery,
-    PartnerToken, Touchpoint, WriteKey, *OFFER_TABLES, *JOB_TABLES, *DELIVERY_TABLES,
+    PartnerToken, Touchpoint, WriteKey, *OFFER_TABLES, *JOB_TABLES, *DELIVERY_TABLES, *RECOMMENDATION_TABLES,
 )  # fmt: skip

@@ -26,8 +26,10 @@ _CUSTOMER: Final = (
     "email_status", "sms_status", "language", "tags", "country", "region", "city", "spend_tier",
 )  # fmt: skip
 _CUSTOMERS: Final = (
-    f"SELECT {', '.join(_CUSTOMER)} FROM customers WHERE shop_id = $1 AND {{id}}"
-    " AND deleted_at IS NULL AND merged_into IS NULL ORDER BY id"
+    f"SELECT {', '.join(f'c.{name} AS {name}' for name in _CUSTOMER)}, l.tier AS loyalty_tier,"
+    " l.points AS loyalty_points"
+    " FROM customers c LEFT JOIN loyalty_standings l ON l.shop_id = c.shop_id AND l.customer_id = c.id"
+    " WHERE c.shop_id = $1 AND {c.id} AND c.deleted_at IS NULL AND c.merged_into IS NULL ORDER BY c.id"
 )
 _ORDER: Final = (
     "customer_id", "id", "processed_at", f"COALESCE(voided_at, {FOREVER}) AS voided_at", "total", "items",
@@ -179,7 +181,7 @@ def _lines_table(found: Arrays, ids: Ints) -> tuple[Ints, dict[str, Column]]:
     }  # fmt: skip
 
 
-_AS_STATED: Final = ("account_status", "email_status", "sms_status", "language", "spend_tier")
+_AS_STATED: Final = ("account_status", "email_status", "sms_status", "language", "spend_tier", "loyalty_tier")
 _ONE_OF: Final = {"countries": "country", "regions": "region", "cities": "city"}
 
 
@@ -192,12 +194,9 @@ def _attributes(customers: Arrays) -> dict[str, Column]:
     columns["tags"] = text_column([_folded(tags) for tags in _texts(customers["tags"])])
     for name, stated in _ONE_OF.items():
         columns[name] = text_column([list_text([one]) if one else None for one in _texts(customers[stated])])
-    columns["subscription_status"] = columns["loyalty_tier"] = text_column(nothing)
-    for name in (
-        "company_id",
-        "created_by_app_id",
-        "loyalty_points",
-    ):
+    columns["subscription_status"] = text_column(nothing)
+    columns["loyalty_points"] = _nullable(customers["loyalty_points"])
+    for name in ("company_id", "created_by_app_id"):
         columns[name] = int_column(nothing)
     return columns
 

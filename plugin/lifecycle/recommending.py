@@ -1,12 +1,14 @@
-"""Which products to offer beside others, looked up from the fitted lists for many customers in three queries."""
+"""Which products to offer beside others, to whom, and again: looked up from the fitted lists, for many customers in a
+fixed number of queries, and checked against what can be sold and what was bought now."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from plugin.domain.cross_sell import TOP, VOTING_RANKS
-from plugin.domain.offers import Recommendation, popular_reason, together_reason
+from plugin.domain.offers import Recommendation, again_reason, popular_reason, together_reason
+from plugin.domain.recommend.methods import Use
 from plugin.ledger.database import Database, Row
 from plugin.ledger.lists import among, id_list
 
@@ -63,7 +65,13 @@ async def recommendations_for(
     if first <= 0 or not wanted:
         return found
     owners = [customer for customer, given in wanted.items() if given is None]
-    rows = await _of_owners(database, shop_id, owners, first, now) if owners else []
+    listed = await _listed(database, shop_id, owners, Use.NEW_FOR_YOU, now)
+    had = await _bought_of(database, shop_id, list(listed), {row[1] for rows in listed.values() for row in rows})
+    for customer, picks in listed.items():
+        fresh = [row for row in picks if (customer, row[1]) not in had]
+        found[customer] += [_picked(row) for row in fresh[:first]]
+    # Who first bought since the fit has no list yet: what goes with what she has.
+    rows = await _of_owners(database, shop_id, [each for each in owners if each not in listed], first, now)
     for customer, given in wanted.items():
         if given:
             rows += await _of_products(database, shop_id, customer, given, first=first, now=now)
@@ -72,7 +80,51 @@ async def recommendations_for(
     return await _filled(database, shop_id, wanted, found, first=first, now=now)
 
 
+async def buy_again_for(
+    database: Database, shop_id: int, customers: Sequence[int], *, first: int, now: int
+) -> dict[int, list[Recommendation]]:
+    """For each customer at most `first` of her own products that she is likeliest to buy again and that can be sold;
+    of somebody who has bought nothing, none."""
+    listed = await _listed(database, shop_id, customers, Use.BUY_AGAIN, now)
+    return {
+        customer: [
+            Recommendation(row[1], row[2], None, row[4], None, (again_reason(row[4]),))
+            for row in listed.get(customer, [])[: max(first, 0)]
+        ]
+        for customer in customers
+    }
+
+
+async def _listed(
+    database: Database, shop_id: int, customers: Sequence[int], use: Use, now: int
+) -> dict[int, list[Row]]:
+    """The stored lists, of what can be sold now: customer, product, score, lift, together, anchor, its title."""
+    found: dict[int, list[Row]] = {}
+    if not customers:
+        return found
+    rows = await database.fetch(
+        "SELECT c.customer_id, c.product_id, c.score, c.lift, c.together, c.anchor_id, t.title FROM customer_picks c"
+        f" JOIN products pr ON pr.shop_id = $1 AND pr.id = c.product_id AND {SELLABLE.format(now=4)}"
+        " LEFT JOIN products t ON t.shop_id = $1 AND t.id = c.anchor_id"
+        f" WHERE c.shop_id = $1 AND c.use = $2 AND {among(database.dialect, 'c.customer_id', 3)}"
+        " ORDER BY c.customer_id, c.rank",
+        shop_id, str(use), id_list(database.dialect, customers), now,
+    )  # fmt: skip
+    for row in rows:
+        found.setdefault(row[0], []).append(row)
+    return found
+
+
+def _picked(row: Row) -> Recommendation:
+    """With an anchor why it goes with it, without one how popular it is."""
+    if row[5] is not None:
+        return _bought_together(row)
+    return Recommendation(row[1], row[2], None, row[4], None, (popular_reason(row[4]),))
+
+
 async def _of_owners(database: Database, shop_id: int, owners: Sequence[int], first: int, now: int) -> list[Row]:
+    if not owners:
+        return []
     bought = _BOUGHT.format(customers=among(database.dialect, "o.customer_id", 2))
     anchors = "anchors AS (SELECT customer_id, product_id FROM bought WHERE kept = 1)"
     return await database.fetch(
@@ -120,7 +172,7 @@ async def _filled(
         now,
         _POPULAR_READ,
     )
-    taken = await _bought_of(database, shop_id, short, [product for product, _ in popular]) if popular else set()
+    taken = await _bought_of(database, shop_id, short, [product for product, _ in popular])
     for customer in short:
         left_out = {each.product_id for each in found[customer]} | set(wanted[customer] or ())
         fitting = (
@@ -134,8 +186,10 @@ async def _filled(
 
 
 async def _bought_of(
-    database: Database, shop_id: int, customers: Sequence[int], products: Sequence[int]
+    database: Database, shop_id: int, customers: Sequence[int], products: Collection[int]
 ) -> set[tuple[int, int]]:
+    if not customers or not products:
+        return set()
     dialect = database.dialect
     rows = await database.fetch(
         "SELECT DISTINCT o.customer_id, l.product_id FROM orders o CROSS JOIN order_lines l"

@@ -14,6 +14,7 @@ from plugin.domain.ids import gid
 from plugin.ledger import push_records
 from plugin.ledger import tag_records as records
 from plugin.ledger.store import Store
+from plugin.lifecycle.codes import count_codes, withdraw_codes
 from plugin.lifecycle.publish import write
 from plugin.lifecycle.push_files import NAMESPACE, STAGE_BATCH, batches, finish_files
 from plugin.lifecycle.push_run import Run
@@ -95,6 +96,15 @@ async def _metafields(work: Withdrawal) -> int:
     return 2 * len(customers)
 
 
+async def _codes(work: Withdrawal) -> int:
+    if work.dry_run:
+        return await count_codes(work.store, work.shop.id)
+    total = await count_codes(work.store, work.shop.id)
+    return await withdraw_codes(
+        work.store, work.shop, work.gateway, now=work.now, progress=lambda done: work.show("codes", done, total)
+    )
+
+
 async def _subscriptions(work: Withdrawal) -> int:
     ours = [each for each in await work.gateway.subscriptions() if each.uri == work.address]
     for done, each in enumerate(() if work.dry_run else ours, 1):
@@ -111,5 +121,6 @@ def _at(work: Withdrawal) -> int:
 STEPS: Final[tuple[tuple[str, Callable[[Withdrawal], Awaitable[int]]], ...]] = (
     ("tags", _tags),
     ("metafields", _metafields),
+    ("codes", _codes),
     ("subscriptions", _subscriptions),
 )

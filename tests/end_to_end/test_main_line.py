@@ -1,8 +1,12 @@
 """The main line as a story: given a shop, when it installs and lives on, then every part follows."""
 
+import asyncio
+import os
 import re
+import sys
 from pathlib import Path
 
+from tests.conftest import ENVIRONMENT
 from tests.support.devshop_data import NOW, SHOP, small_data
 from tests.support.invariants import assert_invariants
 from tests.support.whole import Whole, running_whole
@@ -43,6 +47,7 @@ async def test_from_installing_to_uninstalling(database_url: str) -> None:
         await an_order_moves_a_visitor(whole)
         await the_storefront_knows_its_viewer_and_nobody_else(whole)
         await assert_invariants(whole.app.state.store, now=lambda: NOW)
+        await the_doctor_has_looked_at_everything(whole, database_url)
         await uninstalling_ends_everything(whole)
 
 
@@ -91,6 +96,31 @@ async def the_storefront_knows_its_viewer_and_nobody_else(whole: Whole) -> None:
     assert nobody.json()["data"]["viewer"] is None
     straight = await whole.http.post(f"{whole.app_url}/storefront/graphql", json={"query": document})
     assert straight.status_code in {401, 403}
+
+
+async def the_doctor_has_looked_at_everything(whole: Whole, database_url: str) -> None:
+    environment = {
+        **os.environ,
+        **ENVIRONMENT,
+        "REBLOOM_DATABASE_URL": database_url,
+        "REBLOOM_APP_URL": whole.app_url,
+        "SHOPIFY_SHOP_URL": whole.settings.shop_url,
+    }
+    doctor = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "plugin", "doctor", env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    said = (await doctor.communicate())[0].decode()
+    for line in (
+        "settings are complete",
+        "the database has every migration",
+        "the encryption key fits the database",
+        "no row is of an unknown shop",
+        f"{SHOP} is reached, and its clock agrees with ours",
+        f"{SHOP}: every webhook is subscribed",
+    ):
+        assert f"✓ {line}" in said, said
+    # By the true clock this shop's days have passed; everything else holds.
+    assert set(re.findall(r"not so: (.*?) \(", said)) <= {"nobody's time to be judged again has passed"}
 
 
 async def uninstalling_ends_everything(whole: Whole) -> None:

@@ -55,7 +55,7 @@ async def test_exactly_what_we_wrote_goes_and_nothing_comes_back(
     shop = await pushed(store)
     writes = shop.writes
     dry = await withdraw(store, SHOP, shop, address=ADDRESS, now=Clock(), dry_run=True)
-    assert (dry.counts, shop.writes) == ({"tags": 30, "metafields": 60, "subscriptions": 2}, writes)
+    assert (dry.counts, shop.writes) == ({"tags": 30, "metafields": 60, "codes": 0, "subscriptions": 2}, writes)
     assert not await is_withdrawn(store.database, 1)
 
     told: list[tuple[str, int, int]] = []
@@ -68,7 +68,7 @@ async def test_exactly_what_we_wrote_goes_and_nothing_comes_back(
     with pytest.raises(BadRequestError, match="install the app there again"):
         await push_tags(store, SHOP, shop, now=Clock())
     again = await withdraw(store, SHOP, shop, address=ADDRESS, now=Clock())
-    assert (again.counts, shop.writes) == ({"tags": 0, "metafields": 0, "subscriptions": 0}, writes)
+    assert (again.counts, shop.writes) == ({"tags": 0, "metafields": 0, "codes": 0, "subscriptions": 0}, writes)
 
     await store.database.execute("UPDATE shops SET installed_at = $1 WHERE id = 1", to_us(LONG_AGO) + 1)
     await push_tags(store, SHOP, shop, now=Clock())

@@ -15,7 +15,15 @@ from integrations.shopify.gateway import ShopifyGateway
 from integrations.shopify.pacing import Bucket
 from plugin.domain.facts import ShopFact
 from plugin.errors import BadStatementError, ShopError, ShopRefusedError, ShopUnavailableError
-from plugin.ports import DiscountSpec, MetafieldError, MetafieldWrite, TagChange, TagResult
+from plugin.ports import (
+    DiscountChange,
+    DiscountResult,
+    DiscountSpec,
+    MetafieldError,
+    MetafieldWrite,
+    TagChange,
+    TagResult,
+)
 from tests.support.rig import SETTINGS, Rig
 from tests.support.scripted_shop import graphql
 
@@ -146,7 +154,7 @@ async def test_a_sixth_bulk_operation_waits_its_turn(rig: Rig) -> None:
 
 async def test_a_discount_is_made_for_its_customers_and_never_twice(rig: Rig) -> None:
     made = {"codeDiscountNode": {"id": "gid://shopify/DiscountCodeNode/5"}, "userErrors": []}
-    rig.shop.answers = [graphql({"discountCodeBasicCreate": made}), httpx.Response(500)]
+    rig.shop.answers = [graphql({"change0": made}), httpx.Response(500)]
     spec = DiscountSpec(
         title="Welcome",
         code="RBL-1",
@@ -155,13 +163,16 @@ async def test_a_discount_is_made_for_its_customers_and_never_twice(rig: Rig) ->
         customer_ids=(1,),
         percentage=Decimal("0.1"),
     )
-    assert await rig.gateway.create_discount(spec) == "gid://shopify/DiscountCodeNode/5"
-    sent = rig.shop.body(rig.shop.calls[0])["variables"]["basicCodeDiscount"]
+    create = DiscountChange(kind="create", spec=spec)
+    assert await rig.gateway.change_discounts([create]) == [DiscountResult(discount_id=5, error=None)]
+    sent = rig.shop.body(rig.shop.calls[0])["variables"]["input0"]
     assert sent["context"] == {"customers": {"add": ["gid://shopify/Customer/1"]}}
     assert sent["customerGets"] == {"value": {"percentage": 0.1}, "items": {"all": True}}
     with pytest.raises(ShopUnavailableError):
-        await rig.gateway.create_discount(spec)
+        await rig.gateway.change_discounts([create])
     assert len(rig.shop.calls) == 2
+    with pytest.raises(ValueError, match="at most 40"):
+        await rig.gateway.change_discounts([create] * 41)
 
 
 async def test_a_bulk_mutation_uploads_runs_waits_and_gives_each_lines_answer(rig: Rig) -> None:

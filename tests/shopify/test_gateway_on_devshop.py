@@ -12,21 +12,23 @@ import httpx
 import pytest
 
 from integrations.devshop.faults import Fault
-from integrations.devshop.oauth import EXCHANGE, ID_TOKEN
 from integrations.devshop.server import DevShopConfig
-from integrations.shopify.client import Access, AdminClient, new_http
-from integrations.shopify.gateway import ShopifyGateway
-from integrations.shopify.pacing import Bucket, Pace
 from integrations.shopify.queries import document
-from plugin.errors import ShopAccessError, ShopRefusedError, ShopUnavailableError
-from plugin.ports import BulkStatus, DiscountSpec, MetafieldName, MetafieldWrite, ShopGateway, TagChange, TagResult
-from plugin.settings import read_settings
-from tests.conftest import ENVIRONMENT
+from plugin.errors import ShopRefusedError, ShopUnavailableError
+from plugin.ports import (
+    BulkStatus,
+    DiscountChange,
+    DiscountSpec,
+    FoundDiscount,
+    MetafieldName,
+    MetafieldWrite,
+    ShopGateway,
+    TagChange,
+    TagResult,
+)
 from tests.support.devshop import RunningDevShop, running_devshop
-from tests.support.devshop_data import APP as PLAIN_APP
 from tests.support.devshop_data import NOW, SHOP, small_data
-
-APP = replace(PLAIN_APP, scopes=(*PLAIN_APP.scopes, "write_discounts"))
+from tests.support.devshop_gateway import APP, devshop_gateway
 
 
 @pytest.fixture
@@ -35,38 +37,10 @@ def dev() -> Iterator[RunningDevShop]:
         yield running
 
 
-class Held:
-    """`Tokens` that hold one token."""
-
-    def __init__(self, token: str) -> None:
-        self.token = token
-
-    async def current(self) -> Access:
-        return Access(SHOP, self.token)
-
-    async def renew(self, refused: Access) -> Access:
-        raise ShopAccessError("no other token")
-
-    async def lost(self, refused: Access) -> None:
-        raise ShopAccessError("no other token")
-
-
 @pytest.fixture
 async def gateway(dev: RunningDevShop) -> AsyncIterator[ShopGateway]:
-    settings = read_settings({**ENVIRONMENT, "SHOPIFY_SHOP_URL": f"{dev.base}/{{shop}}"})
-    pace = Pace(budget=5.0)
-    async with new_http(settings) as http:
-        form = {
-            "client_id": APP.client_id,
-            "client_secret": APP.secret,
-            "grant_type": EXCHANGE,
-            "subject_token": dev[SHOP].session_token(),
-            "subject_token_type": ID_TOKEN,
-            "expiring": "1",
-        }
-        reply = await http.post(f"{dev.url(SHOP)}/admin/oauth/access_token", data=form)
-        tokens = Held(reply.json()["access_token"])
-        yield ShopifyGateway(AdminClient(settings, http, tokens, Bucket(pace), pace))
+    async with devshop_gateway(dev, SHOP) as opened:
+        yield opened
 
 
 async def finished(gateway: ShopGateway, operation: str) -> BulkStatus:
@@ -175,18 +149,49 @@ async def test_what_was_written_is_found_and_taken_away_again(gateway: ShopGatew
         assert await gateway.subscriptions() == []
 
 
-async def test_a_discount_code_is_taken_once(gateway: ShopGateway) -> None:
+def _spec(code: str, **changes: Any) -> DiscountSpec:
     spec = DiscountSpec(
-        title="Second order",
-        code="RBL-SECOND",
-        starts_at=NOW,
-        ends_at=None,
-        customer_ids=(1,),
-        amount=Decimal("5.00"),
-    )
-    assert (await gateway.create_discount(spec)).startswith("gid://shopify/DiscountCodeNode/")
-    with pytest.raises(ShopRefusedError, match="must be unique"):
-        await gateway.create_discount(spec)
+        title="Second order", code=code, starts_at=NOW, ends_at=None, customer_ids=(1,), amount=Decimal("5.00")
+    )  # fmt: skip
+    return replace(spec, **changes)
+
+
+async def test_codes_are_made_changed_ended_and_deleted_each_with_its_own_answer(
+    gateway: ShopGateway, dev: RunningDevShop
+) -> None:
+    create = [DiscountChange(kind="create", spec=_spec(code)) for code in ("RBL-A", "RBL-B", "rbl-a")]
+    first, second, taken = await gateway.change_discounts(create)
+    assert (first.error, second.error, taken.taken, taken.discount_id) == (None, None, True, None)
+    assert taken.error == "basicCodeDiscount.code: Code must be unique. Please try a different code."
+
+    found = await gateway.discount_by_code("rbl-A")
+    assert found == FoundDiscount(
+        discount_id=first.discount_id or 0, title="Second order", customer_ids=frozenset({1})
+    )  # fmt: skip
+    assert await gateway.discount_by_code("RBL-NONE") is None
+    update = DiscountChange(
+        kind="update", discount_id=first.discount_id, spec=_spec("RBL-A", title="New", customer_ids=(2,), amount=None,
+                                                                 percentage=Decimal("0.2"))
+    )  # fmt: skip
+    ended = DiscountChange(kind="deactivate", discount_id=second.discount_id)
+    nobody = DiscountChange(kind="deactivate", discount_id=404)
+    results = await gateway.change_discounts([update, ended, ended, nobody])
+    assert [(each.error, each.gone) for each in results] == [
+        (None, False), (None, False), (None, False), ("id: Code discount does not exist.", True),
+    ]  # fmt: skip
+    changed = dev[SHOP].state.discounts[first.discount_id or 0].discount
+    assert (changed.title, changed.percentage, changed.amount, list(changed.customers)) == ("New", 0.2, None, [1, 2])
+    assert dev[SHOP].state.discounts[second.discount_id or 0].discount.status(NOW) == "EXPIRED"
+    gone = [DiscountChange(kind="delete", discount_id=each.discount_id) for each in (first, second, second)]
+    assert [each.gone for each in await gateway.change_discounts(gone)] == [False, False, True]
+    assert dev[SHOP].state.discounts == {}
+
+
+async def test_many_codes_are_made_by_one_file(gateway: ShopGateway, dev: RunningDevShop) -> None:
+    specs = [_spec(f"RBL-{number % 3}") for number in range(4)]
+    results = {place: (result.error is None, result.taken) async for place, result in gateway.create_discounts(specs)}
+    assert results == {0: (True, False), 1: (True, False), 2: (True, False), 3: (False, True)}
+    assert len(dev[SHOP].state.discounts) == 3
 
 
 async def test_subscribing_again_is_no_error(gateway: ShopGateway, dev: RunningDevShop) -> None:

@@ -14,6 +14,23 @@ class Migration(migrations.Migration):
         ops.AddField(model_name="Profile", name="loyalty_tier", field=fields.CharField(null=True, max_length=64)),
         ops.AddField(model_name="Profile", name="loyalty_points", field=fields.BigIntField(null=True)),
         CreateShopTable(
+            name="LoyaltyStanding",
+            fields=[
+                ("shop_id", fields.BigIntField()),
+                ("customer_id", fields.BigIntField(primary_key=True, unique=True, db_index=True)),
+                ("tier", fields.CharField(null=True, max_length=64)),
+                ("points", fields.BigIntField()),
+                ("next_at", fields.BigIntField(null=True)),
+            ],
+            options={
+                "table": "loyalty_standings",
+                "app": "rebloom",
+                "pk_attr": "customer_id",
+                "indexes": [Index(fields=["shop_id", "next_at"])],
+            },
+            key=("shop_id", "customer_id"),
+        ),
+        CreateShopTable(
             name="OfferCode",
             fields=[
                 ("shop_id", fields.BigIntField()),
