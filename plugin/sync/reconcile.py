@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
@@ -25,6 +26,7 @@ from plugin.log import mask
 from plugin.ports import Node, Page, ShopGateway
 from plugin.shops import Clock, ShopContext
 
+_OVERLAP: Final = timedelta(days=1) // timedelta(microseconds=1)  # as the pages have it (`plugin/ports.py`)
 MOST_ASKED: Final = 500  # things of one kind asked for one by one in one walk
 _log = structlog.get_logger(__name__)
 
@@ -179,12 +181,12 @@ class _Walk:
         self.count.outdated += len(outdated)
 
     async def _look_for_gone(self, kind: _Kind, seen: set[int]) -> None:
-        """What we hold as changed in this time, and the pages did not show."""
+        """What we hold as changed in the time that the pages go through, and they did not show."""
         rows = await self.store.database.fetch(
             f"SELECT id FROM {kind.table} WHERE shop_id = $1 AND stated_at >= $2 AND stated_at < $3"
             f" AND {_gone(kind)} IS NULL ORDER BY id",
             self.shop_id,
-            self.since,
+            self.since - _OVERLAP,
             self.started,
         )
         for (number,) in [row for row in rows if row[0] not in seen][:MOST_ASKED]:
