@@ -79,7 +79,7 @@ async def failed_jobs(since: datetime, *, limit: int = 100) -> list[FailedJob]:
         FailedJob(
             id=job.workflow_id,
             kind=job.workflow_id.split("-")[0],
-            shop_id=int(job.queue_partition_key or 0),
+            shop_id=int((job.queue_partition_key or "0").partition("-")[0]),
             failed_at=datetime.fromtimestamp((job.updated_at or 0) / 1000, UTC),
             error=str(job.error),
         )

@@ -80,6 +80,7 @@ class Handlers:
             "push": self.push,
             "sweep": self.sweep,
             "facts": self.facts,
+            "recommend": self.recommend,
             "offers": self.offers,
             "codes": self.codes,
             "loyalty": self.loyalty,
@@ -105,17 +106,22 @@ class Handlers:
             work_dir=work_folder(self._settings, shop.domain),
         )
         await self.recompute(shop_id)
-        return {"customers": report.customers, "orders": report.orders, "then": ["push", "codes"]}
+        return {"customers": report.customers, "orders": report.orders, "then": ["push", "codes", "recommend"]}
 
     async def recompute(self, shop_id: int) -> dict[str, Any]:
         shop = await shop_by_id(shop_id)
         await record_redemptions(self._store, shop)
         await refresh_loyalty(self._store, shop, now=self._now())
         report = await recompute_shop(self._store, shop, as_of=self._now())
-        await fit_offers(self._store, shop, now=self._now())
         await grant_offers(self._store, shop, now=self._now())
         await refresh_fact_sheet(self._store, shop, now=self._now())
-        return {"customers": report.customers, "transitions": report.transitions, "then": ["push", "codes"]}
+        then = ["push", "codes", "recommend"]
+        return {"customers": report.customers, "transitions": report.transitions, "then": then}
+
+    async def recommend(self, shop_id: int) -> dict[str, Any]:
+        """The shop's own backtest and what follows from it: minutes of work, so beside the shop's other jobs."""
+        report = await fit_offers(self._store, await shop_by_id(shop_id), now=self._now())
+        return {**report._asdict(), "then": ["offers"]}
 
     async def facts(self, shop_id: int) -> dict[str, Any]:
         """The fact sheet alone, for a shop that has none yet."""

@@ -30,6 +30,7 @@ from plugin.ledger.database import Database
 Handler = Callable[..., Awaitable[Mapping[str, Any]]]  # (shop_id, **arguments) -> summary, with `then`
 
 QUEUE: Final = "shops"
+_BESIDE: Final = frozenset({"recommend"})  # kinds that take minutes and write tables of their own
 _VERSION: Final = "1"  # raised only when running jobs cannot be finished by new code
 _AT_ONCE: Final = 8  # jobs of one process; most of their time they wait for a shop or the database
 _GRACE: Final = 10  # seconds that jobs have to end when the process is told to
@@ -69,14 +70,22 @@ async def _run(job_id: str, kind: str, shop_id: int, arguments: dict[str, Any], 
             raise raised(failure)
         again = f"{job_id.partition('~')[0]}~{attempt + 1}"
         wait *= 0.8 + 0.4 * random.random()  # noqa: S311 - spreads load, hides nothing
-        options = SetEnqueueOptions(queue_partition_key=str(shop_id), delay_seconds=wait)
+        options = SetEnqueueOptions(queue_partition_key=_line(kind, shop_id), delay_seconds=wait)
         with SetWorkflowID(again), options:
             await DBOS.enqueue_workflow_async(QUEUE, _job, kind, shop_id, arguments, attempt + 1)
         return {"again": again, "failure": failure}
     for follower in summary.get("then", ()):
-        with SetWorkflowID(f"{follower}-after-{job_id}"), SetEnqueueOptions(queue_partition_key=str(shop_id)):
+        with (
+            SetWorkflowID(f"{follower}-after-{job_id}"),
+            SetEnqueueOptions(queue_partition_key=_line(follower, shop_id)),
+        ):
             await DBOS.enqueue_workflow_async(QUEUE, _job, follower, shop_id, {})
     return summary
+
+
+def _line(kind: str, shop_id: int) -> str:
+    """Which line a job stands in: jobs of one line run one after another."""
+    return f"{shop_id}-{kind}" if kind in _BESIDE else str(shop_id)
 
 
 class Jobs:
@@ -136,7 +145,7 @@ class Jobs:
         """
         job_id = f"{kind}-{shop_id}-{once or uuid.uuid4().hex}"
         try:
-            with SetWorkflowID(job_id), SetEnqueueOptions(queue_partition_key=str(shop_id)):
+            with SetWorkflowID(job_id), SetEnqueueOptions(queue_partition_key=_line(kind, shop_id)):
                 await DBOS.enqueue_workflow_async(QUEUE, _job, kind, shop_id, arguments)
         except Exception as error:
             raise UnavailableError(f"The job {kind} could not be stored: {type(error).__name__}") from error
@@ -147,7 +156,7 @@ class Jobs:
         second = int(time.monotonic())
         job_id = f"{kind}-{shop_id}-{self._process}-{second}"
         if self._nudged.get((kind, shop_id)) != second:
-            with SetWorkflowID(job_id), SetEnqueueOptions(queue_partition_key=str(shop_id), delay_seconds=1.0):
+            with SetWorkflowID(job_id), SetEnqueueOptions(queue_partition_key=_line(kind, shop_id), delay_seconds=1.0):
                 await DBOS.enqueue_workflow_async(QUEUE, _job, kind, shop_id, {})
             self._nudged[kind, shop_id] = second
         return job_id

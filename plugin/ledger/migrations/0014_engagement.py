@@ -5,7 +5,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rebloom", "0004_deliveries")]
+    dependencies = [("rebloom", "0008_recommendations")]
 
     operations = [
         ops.AddField(model_name="Profile", name="last_seen_at", field=fields.BigIntField(null=True)),
