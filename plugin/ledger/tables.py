@@ -135,6 +135,8 @@ class Profile(ShopRow):
     rfm_group = column.name(null=True, length=32)
     abandoned_checkout_at = column.instant(null=True)
     abandoned_checkout_day = column.day()
+    next_replenishment_at = column.instant(null=True)
+    next_replenishment_day = column.day()
     company_id = column.platform_id(null=True)
     created_by_app_id = column.platform_id(null=True)
     account_status = column.name(null=True, length=32)

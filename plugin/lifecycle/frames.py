@@ -49,6 +49,14 @@ _CHECKOUTS: Final = (
     "SELECT customer_id, MAX(created_at) AS created_at FROM checkouts WHERE shop_id = $1 AND completed_at IS NULL"
     " AND deleted_at IS NULL AND {customer_id} GROUP BY customer_id ORDER BY customer_id"
 )
+# The earliest of each customer whose interval has not passed, unless it was bought again since that was worked out.
+_DUE: Final = (
+    "SELECT r.customer_id AS customer_id, MIN(r.due_at) AS created_at FROM replenishments r"
+    " WHERE r.shop_id = $1 AND {r.customer_id} AND NOT EXISTS (SELECT 1 FROM orders o"
+    " JOIN order_lines l ON l.shop_id = o.shop_id AND l.order_id = o.id AND l.product_id = r.product_id"
+    " WHERE o.shop_id = r.shop_id AND o.customer_id = r.customer_id AND o.processed_at > r.fitted_at AND o.counted)"
+    " GROUP BY r.customer_id ORDER BY r.customer_id"
+)
 _LINES: Final = (
     "SELECT o.customer_id AS customer_id, o.processed_at AS processed_at,"
     f" COALESCE(o.voided_at, {FOREVER}) AS voided_at, l.order_id AS order_id, l.product_id AS product_id,"
@@ -95,7 +103,7 @@ async def read_frame(
     database: Database, shop_id: int, pick: Pick, *, history_from: int | None = None, lines: bool = False
 ) -> Frame:
     """`history_from`: set where the shop shows no orders from before (a copy of 60 days only). `lines`: read them too,
-    for rules that ask for products. Three queries, or four."""
+    for rules that ask for products. Five queries, or six."""
     customers = await read_picked(database, _CUSTOMERS, shop_id, pick)
     found = await read_picked(database, _ORDERS, shop_id, pick)
     refunds = await read_picked(database, _REFUNDS, shop_id, pick)
@@ -108,7 +116,8 @@ async def read_frame(
         rows, unseen = add_unseen(rows, customers, history_from)
     if lines:
         tables["order_lines"] = _lines_table(await read_picked(database, _LINES, shop_id, pick), ids)
-    attributes = {**_attributes(customers), "abandoned_checkout_at": checkouts}
+    due = _one_of_each(await read_picked(database, _DUE, shop_id, pick), ids)
+    attributes = {**_attributes(customers), "abandoned_checkout_at": checkouts, "next_replenishment_at": due}
     return Frame(ids, customers["created_at"], attributes, _orders(rows, refunds, len(ids)), unseen, tables)
 
 

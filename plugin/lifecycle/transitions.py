@@ -176,7 +176,7 @@ def known_instants(frame: Frame) -> tuple[Ints, Ints]:
     customers = (np.arange(len(frame)), owner[lives], owner[voided], owner[refund_of])
     refunded_at = np.maximum(orders.refund_at, orders.processed_at[refund_of])
     instants = (first_known(frame), orders.processed_at[lives], orders.voided_at[voided], refunded_at)
-    left = _left(frame)
+    left = _instant(frame, "abandoned_checkout")
     open_for = np.flatnonzero(~left.null)
     return np.concatenate((*customers, open_for)), np.concatenate(
         (*instants, np.maximum(left.values, instants[0])[open_for])
@@ -197,7 +197,7 @@ def past_batch(rules: tuple[Rule, ...], frame: Frame, plan: Plan, customer: Ints
     wanted = frozenset(name for name in columns_read(rules, plan.primary_model) if ":" not in name)
     columns = measure(frame.orders, customer, at, calendar=plan.calendar, lapse=plan.lapse, wanted=wanted)
     columns |= {name: taken(column, customer) for name, column in stated(frame, plan).items() if name in wanted}
-    left = taken(_left(frame), customer)
+    left = taken(_instant(frame, "abandoned_checkout"), customer)
     for name in columns.keys() & {"abandoned_checkout_at", "abandoned_checkout_day"}:  # not known before it was begun
         columns[name] = Column(columns[name].values, columns[name].null | (left.values > at))
     for name in wanted - columns.keys():  # RFM: where somebody stood among the others is not kept
@@ -209,15 +209,17 @@ def past_batch(rules: tuple[Rule, ...], frame: Frame, plan: Plan, customer: Ints
 def stated(frame: Frame, plan: Plan) -> dict[str, Column]:
     """The columns of the profile that no order says."""
     added = {"added_at": known(frame.created_at), "added_day": known(plan.calendar.day_of(frame.created_at))}
-    left = _left(frame)
-    day = Column(np.where(left.null, 0, plan.calendar.day_of(left.values)), left.null)
-    return {**frame.attributes, **added, "abandoned_checkout_day": day}
+    days = {}
+    for name in ("abandoned_checkout", "next_replenishment"):
+        at = _instant(frame, name)
+        days[f"{name}_day"] = Column(np.where(at.null, 0, plan.calendar.day_of(at.values)), at.null)
+    return {**frame.attributes, **added, **days}
 
 
-def _left(frame: Frame) -> Column:
-    """When each customer began the latest checkout that has not become an order."""
+def _instant(frame: Frame, name: str) -> Column:
+    """When each customer began the latest checkout that has not become an order, or is about to need something."""
     nobody = Column(np.zeros(len(frame), dtype=np.int64), np.ones(len(frame), dtype=np.bool_))
-    return frame.attributes.get("abandoned_checkout_at", nobody)
+    return frame.attributes.get(f"{name}_at", nobody)
 
 
 def taken(column: Column, rows: Ints) -> Column:

@@ -157,7 +157,7 @@ _OURS: Final = (
     _A(name="expected_orders_90d", type=_T.DECIMAL, storage=_S.NOWHERE),
     _A(name="predicted_next_order_date", type=_T.DATE, storage=_S.NOWHERE),
     _A(name="predicted_clv", type=_T.MONEY, storage=_S.NOWHERE),
-    _A(name="next_replenishment_date", type=_T.DATE, storage=_S.NOWHERE),
+    _A(name="next_replenishment_date", type=_T.DATE, storage=_S.DAY, column="next_replenishment"),
     _A(name="last_seen_date", type=_T.DATE, storage=_S.NOWHERE),
     _A(name="nps_score", type=_T.INTEGER, storage=_S.NOWHERE),
     _A(name="loyalty_tier", type=_T.STRING, storage=_S.TEXT, column="loyalty_tier"),
