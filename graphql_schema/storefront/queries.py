@@ -54,7 +54,7 @@ class Viewer:
     ) -> list[StorefrontOffer]:
         size = check_first(first, MOST_OFFERS, default=3)
         found = await info.context.loaders.offers.load((self.customer_id, (given(placement), size)))
-        return [shown_offer(offer) for offer in found]
+        return [shown_offer(offer, info.context.shop.currency) for offer in found]
 
     @strawberry.field(
         description="What goes with these products, or, without any, what is new for her, without what she has already,"

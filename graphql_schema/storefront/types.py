@@ -14,6 +14,7 @@ from graphql_schema.access import Access, Scope
 from graphql_schema.context import Info, instant
 from graphql_schema.offers.types import offer_gid
 from graphql_schema.products import Product, load_product
+from graphql_schema.scalars import Money, money
 from plugin.domain import offers as domain
 from plugin.domain.offers import OfferKind
 from plugin.domain.plays.decide import OfferDecision
@@ -46,6 +47,7 @@ class StorefrontOffer:
     valid_until: datetime | None = strawberry.field(description="When it ends; null without a term.")
     code: str | None = strawberry.field(description="The discount code that redeems it, once there is one.")
     percentage: int | None = strawberry.field(description="Percent off the order, where it is a discount.")
+    amount: Money | None = strawberry.field(description="The amount off the order, where it is one.")
     products: list[StorefrontRecommendation] = strawberry.field(description="The products of it, best first.")
 
 
@@ -53,7 +55,8 @@ def shown_recommendation(found: domain.Recommendation) -> StorefrontRecommendati
     return StorefrontRecommendation(because=[reason.text for reason in found.because], product_id=found.product_id)
 
 
-def shown_offer(offer: OfferDecision) -> StorefrontOffer:
+def shown_offer(offer: OfferDecision, currency: str) -> StorefrontOffer:
+    amount = offer.discount.amount if offer.discount else None
     return StorefrontOffer(
         id=offer_gid(offer.customer_id, offer.id),
         kind=offer.kind,
@@ -61,5 +64,6 @@ def shown_offer(offer: OfferDecision) -> StorefrontOffer:
         valid_until=instant(offer.valid_until),
         code=offer.code,
         percentage=offer.discount.percentage if offer.discount else None,
+        amount=None if amount is None else money(amount, currency),
         products=[shown_recommendation(found) for found in offer.products],
     )

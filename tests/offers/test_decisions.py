@@ -243,10 +243,13 @@ def test_anniversaries_come_round_each_year_and_hold_for_two_weeks():
 
 
 def test_a_replenishment_names_the_product_and_its_day():
-    active = replace(silent(20, "active", orders=3), due=Due(55, TODAY - 1))
+    active = replace(silent(20, "active", orders=3), due=Due(55, TODAY - 1, TODAY - 4))
     (offer,) = decided(active, "replenishment").offers
-    assert (offer.due, offer.cost, offer.discount) == (Due(55, TODAY - 1), 0, None)
-    early = replace(active, due=Due(55, TODAY + 2))
+    assert (offer.due, offer.cost, offer.discount) == (Due(55, TODAY - 1, TODAY - 4), 0, None)
+    assert "due 1 day ago" in [reason.text for reason in offer.because]
+    (soon,) = decided(replace(active, due=Due(55, TODAY + 3, TODAY)), "replenishment").offers
+    assert (soon.id, "due in 3 days" in [reason.text for reason in soon.because]) == (offer.id, True)
+    early = replace(active, due=Due(55, TODAY + 5, TODAY + 2))
     assert refusal(decided(early, "replenishment"), "replenishment") is WhyNot.NOT_YET
 
 
@@ -271,7 +274,7 @@ def situations(draw_: st.DrawFn) -> Situation:
     return replace(
         ANN, customer_id=draw_(st.integers(1, 2**60)), added=event(draw_(days)), orders=orders, net_spend=orders * 99,
         last_order=None if ordered is None else event(ordered), first_order=None if ordered is None else event(ordered),
-        returned=event(draw_(st.integers(0, 40))), checkout=event(draw_(st.integers(0, 5))), due=Due(3, TODAY - 2),
+        returned=event(draw_(st.integers(0, 40))), checkout=event(draw_(st.integers(0, 5))), due=Due(3, TODAY - 2, TODAY - 3),
         standings={"buyer-activity": Standing(stage, draw_(st.sampled_from([1, 2, 3])) if stage == "departing" else None)},
         matched=frozenset(keys), consents=frozenset(draw_(st.sets(st.sampled_from(list(Channel))))),
         complaint=draw_(st.booleans()), grants=tuple(grants), products=PRODUCTS,

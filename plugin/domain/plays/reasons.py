@@ -73,7 +73,8 @@ def _silence(play: Play, situation: Situation) -> OfferReason:
 
 def _since(play: Play, event: Event, situation: Situation) -> OfferReason:
     measure, text = _SINCE[play.start]
-    days = situation.today - event.day
+    due = situation.due if play.start is Start.DUE else None
+    days = situation.today - (event.day if due is None else due.day)
     when = f"{days} day{'' if days == 1 else 's'} ago" if days >= 0 else f"in {-days} day{'' if days == -1 else 's'}"
     bound = str(play.valid_days) if play.valid_days is not None else "any"
     return OfferReason(measure, str(days), "<", bound, text.format(when))

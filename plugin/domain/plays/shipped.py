@@ -101,7 +101,7 @@ _ACTIVE: Final = (
          query="rfm_group IN ('CHAMPIONS', 'LOYAL')", placements=_EVERYWHERE, start=Start.MATCHED, valid_days=14,
          cool_down_days=60, priority=56),
     Play(key="replenishment", name="Time to replenish", kind=_K.REPLENISHMENT, title="Time to stock up",
-         stage="active", query="next_replenishment_date <= +3d", placements=(*_EVERYWHERE, _P.PRODUCT),
+         stage="active", query="number_of_orders > 1", placements=(*_EVERYWHERE, _P.PRODUCT),
          start=Start.DUE, valid_days=30, priority=70),
     Play(key="points", name="Points to spend", kind=_K.POINTS, title="Your points are worth a reward", stage="active",
          query="loyalty_points >= 100", placements=_AFTER_ORDER, start=Start.MATCHED, valid_days=30, cool_down_days=30,

@@ -25,10 +25,11 @@ class Event(NamedTuple):
 
 
 class Due(NamedTuple):
-    """A product whose own cycle has come round; `day` is when."""
+    """A product whose own cycle comes round on `day`, at the earliest on `from_day`."""
 
     product_id: int
     day: int
+    from_day: int
 
 
 class Standing(NamedTuple):
@@ -116,8 +117,7 @@ def started(play: Play, situation: Situation) -> Event | None:
         case Start.FIRST_ORDER_YEARLY:
             return None if situation.first_order is None else _anniversary(situation.first_order, situation)
         case Start.DUE:
-            due = situation.due
-            return None if due is None else Event(_at_day(due.day, situation), due.day)
+            return _due(situation)
         case Start.MATCHED:
             return _matched(play, situation)
 
@@ -156,6 +156,14 @@ def step_of(play: Play, event: Event, now: int) -> Step | None:
     if not passed:
         return None
     return Step(passed, due[passed - 1], due[passed] if passed < len(due) else None)
+
+
+def _due(situation: Situation) -> Event | None:
+    """A purchase begins a new period: the day that is reckoned may move a little each night."""
+    due, last = situation.due, situation.last_order
+    if due is None:
+        return None
+    return Event(_at_day(due.from_day, situation), due.day if last is None else last.day)
 
 
 def _matched(play: Play, situation: Situation) -> Event | None:
