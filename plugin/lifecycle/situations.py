@@ -105,7 +105,11 @@ async def _soonest(database: Database, shop: ShopContext, customers: Sequence[in
     """What each customer needs next, of what can be sold now."""
     calendar = calendar_of(shop)
     found = await replenishments_of(database, shop.id, customers, now=now, sellable=SELLABLE)
-    return {who: Due(rows[0].product_id, calendar.day_of(rows[0].due_at)) for who, rows in found.items() if rows}
+    return {
+        who: Due(rows[0].product_id, calendar.today(rows[0].due_at), calendar.today(rows[0].from_at))
+        for who, rows in found.items()
+        if rows
+    }
 
 
 def _shows_products(play: Play) -> bool:
