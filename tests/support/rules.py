@@ -63,7 +63,9 @@ AGES = st.one_of(
     refs("days_since_last_order", "days_since_first_order", "days_since_return", "days_since_added"),
     staged("days_in_stage"),
 )
-DATED = refs("first_order_date", "last_order_date", "customer_added_date", "abandoned_checkout_date")
+DATED = refs(
+    "first_order_date", "last_order_date", "customer_added_date", "abandoned_checkout_date", "next_replenishment_date"
+)
 REALS = refs("order_gap_median_days", "average_order_value", "refund_rate", "discount_order_share")
 STRINGS = st.one_of(
     refs("customer_language", "customer_email_domain", "rfm_group", "email_subscription_status"),
