@@ -96,7 +96,6 @@ async def _recompute(
     )
     show("recommendations", 0, None)
     await fit_offers(store, shop, now=as_of)
-    await recompute_shop(store, shop, as_of=as_of)  # what is due next; the rest is left alone
     return report.by_stage
 
 

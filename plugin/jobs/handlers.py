@@ -113,7 +113,6 @@ class Handlers:
         await refresh_loyalty(self._store, shop, now=self._now())
         report = await recompute_shop(self._store, shop, as_of=self._now())
         await fit_offers(self._store, shop, now=self._now())
-        await recompute_shop(self._store, shop, as_of=self._now())  # what is due next; the rest is left alone
         await grant_offers(self._store, shop, now=self._now())
         await refresh_fact_sheet(self._store, shop, now=self._now())
         return {"customers": report.customers, "transitions": report.transitions, "then": ["push", "codes"]}

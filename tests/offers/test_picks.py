@@ -1,19 +1,14 @@
 """Fitted lists of customers, on both databases: stored, read, and left out when they no longer hold."""
 
-from datetime import timedelta
-
 import numpy as np
 import pytest
 
-from plugin.domain.offers import OfferKind
 from plugin.domain.recommend.methods import Use
 from plugin.ledger.recommendations import choices_of, replenishments_of
 from plugin.ledger.store import Store
-from plugin.lifecycle.deciding import offers_for
 from plugin.lifecycle.offers import fit_offers, recommend
 from plugin.lifecycle.recommending import SELLABLE
-from plugin.lifecycle.recompute import recompute_shop
-from tests.support.small_shop import DAY, NOW, TODAY, a_shop, put, sell, stock
+from tests.support.small_shop import DAY, NOW, TODAY, a_shop, sell, stock
 
 SHOP = a_shop()
 BASKETS = {1: (1, 2), 2: (1, 2), 3: (1, 2, 3), 4: (1,), 5: (3, 4), 6: (3, 4)}
@@ -125,34 +120,3 @@ async def test_what_is_about_to_be_needed_again_is_told_until_it_is_bought_in_th
     assert await due(1) == []
     await stock(store.database, 1, product_type="Coffee", available=False)
     assert await due(2) == []
-
-
-async def test_the_day_is_on_the_profile_and_the_offer_names_the_product(store: Store):
-    await stock(store.database, 1)
-    orders = [
-        {"id": who * 10 + nth, "customer": who, "products": [1], "day": TODAY - 28 - 30 * nth}
-        for who in range(1, 6) for nth in range(4)
-    ]  # fmt: skip
-    await sell(store.database, orders)
-    await put(store.database, "customers", [{"id": who} for who in range(1, 6)])
-    await fit_offers(store, SHOP, now=NOW)
-    await recompute_shop(store, SHOP, as_of=NOW)
-    days = await store.database.fetch(
-        "SELECT customer_id, next_replenishment_day FROM profiles WHERE shop_id = $1 ORDER BY 1", 1
-    )
-    assert days == [(who, TODAY + 2) for who in range(1, 6)]
-    shown = await offers_for(store, SHOP, list(range(1, 6)), placement=None, first=20, now=NOW)
-    due = {
-        (offer.due.product_id, offer.due.day)
-        for offers in shown.values()
-        for offer in offers
-        if offer.kind is OfferKind.REPLENISHMENT and offer.due is not None
-    }
-    assert due == {(1, TODAY + 2)}
-
-    await sell(store.database, [{"id": 900, "customer": 1, "products": [1], "day": TODAY + 1}])
-    await recompute_shop(store, SHOP, as_of=NOW + timedelta(days=2))
-    days = await store.database.fetch(
-        "SELECT next_replenishment_day FROM profiles WHERE shop_id = $1 AND customer_id = 1", 1
-    )
-    assert days == [(None,)]

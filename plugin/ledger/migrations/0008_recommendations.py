@@ -2,7 +2,6 @@
 
 from tortoise import fields, migrations
 from tortoise.indexes import Index
-from tortoise.migrations import operations as ops
 
 from plugin.ledger.shop_table import CreateShopTable
 
@@ -11,8 +10,6 @@ class Migration(migrations.Migration):
     dependencies = [("rebloom", "0004_deliveries")]
 
     operations = [
-        ops.AddField(model_name="Profile", name="next_replenishment_at", field=fields.BigIntField(null=True)),
-        ops.AddField(model_name="Profile", name="next_replenishment_day", field=fields.IntField(null=True)),
         CreateShopTable(
             name="CustomerPick",
             fields=[
