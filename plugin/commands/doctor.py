@@ -26,11 +26,13 @@ from plugin.ledger.store import Store, open_store
 from plugin.ledger.tables import Shop
 from plugin.settings import Settings, read_settings
 from plugin.shops import ShopContext, context_of, utc_now
+from plugin.sync.reconcile import reconciliation_row
 from plugin.sync.topics import missing_topics
 
 _CLOCK_TOLERANCE: Final = 30.0  # seconds: signatures live 90, session tokens 60
 _TIMEOUT: Final = 10.0
 _LITTLE_DISK: Final = 1 << 30
+_FEW, _MUCH = 10, 0.2  # changes that a walk had to mend: more than these, and webhooks do not come
 _LONG_QUEUE: Final = 600.0  # seconds
 
 
@@ -175,6 +177,7 @@ async def _shop(settings: Settings, store: Store, gateways: Gateways, row: Shop)
         yield reached
         if not reached.mend:
             yield await _subscribed(settings, gateways, shop)
+    yield await _walked(store, row)
     aside = await list_set_aside(store, shop.id)
     if aside:
         mend = f"look at them: rebloom inbox {shop.domain}"
@@ -200,6 +203,21 @@ async def _reach(settings: Settings, shop: ShopContext) -> Finding:
     if drift > _CLOCK_TOLERANCE:
         return Finding(f"the clock is {drift:.0f} s off the shop's", "synchronise it (NTP): signatures live 90 s")
     return Finding(f"{shop.domain} is reached, and its clock agrees with ours")
+
+
+async def _walked(store: Store, shop: Shop) -> Finding:
+    """Webhooks that stopped coming show in how much the daily walk had to mend."""
+    row = await reconciliation_row(store.database, shop.id)
+    if row is None or row["finished_at"] is None:
+        why = f" ({row['error']})" if row and row["error"] else ""
+        return Finding(f"{shop.domain}: not walked through yet{why}")
+    late = row["missed"] + row["outdated"]
+    if late > row["looked_at"] * _MUCH and late > _FEW:
+        return Finding(
+            f"{shop.domain}: {late} of {row['looked_at']} changes came by no webhook",
+            "check that the platform reaches REBLOOM_APP_URL/webhooks; subscriptions are asked for again daily",
+        )
+    return Finding(f"{shop.domain}: the last walk mended {late} of {row['looked_at']} changes")
 
 
 async def _subscribed(settings: Settings, gateways: Gateways, shop: ShopContext) -> Finding:
