@@ -49,8 +49,6 @@ HELD: Final[dict[str, tuple[Held, ...]]] = {
     "segment_members": (Held(PERSON, (), "customer_id"),),
     "segment_events": (Held(PERSON, (), "customer_id"),),
     "offer_responses": (Held(PERSON, ("response",), "customer_id"),),
-    "customer_picks": (Held(PERSON, ("use",), "customer_id"),),
-    "replenishments": (Held(PERSON, (), "customer_id"),),
     "offer_grants": (Held(PERSON, ("play", "kind", "closed_why"), "customer_id"),),
     "offer_codes": (
         Held(PERSON, (), "customer_id", "columns"),
@@ -92,7 +90,6 @@ HELD: Final[dict[str, tuple[Held, ...]]] = {
     "fact_sheets": (Held(NOBODY, ("sheet",)),),
     "lifecycle_models": (Held(NOBODY, ("model", "name", "stages", "note")),),
     "segments": (Held(NOBODY, ("name", "query", "tag")),),
-    "recommender_choices": (Held(NOBODY, ("use", "method")),),
     "push_runs": (Held(NOBODY, ("phase", "error")),),
     "partner_tokens": (Held(NOBODY, ("name", "token_hash", "prefix", "scopes")),),
     "write_keys": (Held(NOBODY, ("write_key",)),),
