@@ -9,7 +9,6 @@ What the field's texts leave open is settled so:
 - The use and support period of what was bought (`experience`) lasts until the customer should have bought again.
 - Who is lapsed stands where the same acts would put somebody who never bought, at `consideration` at least;
   `StagePlacement.lapsed` tells the two apart.
-- Touchpoints of a kind that nobody records yet are simply not there.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ PROFILE_COLUMNS: Final = (
     "rfm_monetary", "rfm_group", "abandoned_checkout_at", "abandoned_checkout_day", "company_id", "created_by_app_id",
     "account_status", "added_at", "added_day", "cities", "countries", "regions", "email_domain", "language", "tags",
     "email_status", "sms_status", "spend_tier", "subscription_status",
-    "loyalty_tier", "loyalty_points",
+    "loyalty_tier", "loyalty_points", "last_seen_at", "last_seen_day", "nps_score", "open_complaint",
 )  # fmt: skip
 
 

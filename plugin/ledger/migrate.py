@@ -42,6 +42,7 @@ def orm_config(url: str) -> dict[str, Any]:
             APP: {
                 "models": [
                     "plugin.ledger.fact_tables",
+                    "plugin.ledger.computed_tables",
                     "plugin.ledger.tables",
                     "plugin.ledger.touchpoint_tables",
                     "plugin.ledger.delivery_tables",

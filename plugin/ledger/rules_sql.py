@@ -8,7 +8,7 @@ values and both databases say the same as `plugin.domain.rules.evaluate`. Every 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -48,6 +48,7 @@ from plugin.domain.rules.windows import (
     wanted_text,
 )
 from plugin.domain.text import SEPARATOR, storable
+from plugin.ledger.touchpoint_rows import TOUCH_COLUMNS, touchpoint_rows
 
 Dialect = Literal["sqlite", "postgres"]
 Parameters = list[Any]  # int, float, str, or a list of one of them: what both drivers bind
@@ -331,7 +332,9 @@ class _Writer:
         return f"(SELECT COUNT(*) >= 0 AND {conditions_on_all} {source})"
 
     def source(self, rows: str, conditions: dict[Condition, Parameter]) -> str:
-        """FROM and WHERE: the customer's counted rows that pass the row conditions."""
+        """FROM and WHERE: the customer's rows that count and pass the row conditions."""
+        if rows not in {"orders", "order_lines"}:
+            return self.touchpoints(rows, conditions)
         at, products = self.bind(self.at), ""
         tables = "FROM orders o"
         if rows == "order_lines":
@@ -344,13 +347,20 @@ class _Writer:
         wheres = [
             f"o.shop_id = {self.alias}.shop_id AND o.customer_id = {self.alias}.customer_id AND o.counted",
             f"o.processed_at <= {at} AND (o.voided_at IS NULL OR o.voided_at > {at})",
-            *(self.row(condition, parameter) for condition, parameter in conditions.items()),
+            *(self.row(condition, parameter, _ORDER_COLUMNS) for condition, parameter in conditions.items()),
         ]
         return f"{tables}{products} WHERE {' AND '.join(wheres)}"
 
-    def row(self, condition: Condition, parameter: Parameter) -> str:
+    def touchpoints(self, rows: str, conditions: dict[Condition, Parameter]) -> str:
+        source = touchpoint_rows(rows, self.alias, self.bind(self.at), conditions)
+        wheres = [self.row(condition, parameter, TOUCH_COLUMNS) for condition, parameter in conditions.items()]
+        return f"{source} WHERE {' AND '.join(wheres) or _TRUE}"
+
+    def row(self, condition: Condition, parameter: Parameter, columns: Mapping[str, str]) -> str:
         """In a WHERE, where NULL is as good as false."""
-        column = _ROW_COLUMNS[parameter.column]
+        column = columns[parameter.column]
+        if parameter.type is AttributeType.ENUM:
+            return self.listed(condition, parameter, column)
         if parameter.type is AttributeType.DATE:
             return self.dates(date_window(_ordered(condition), self.calendar), None, column)
         if parameter.type is AttributeType.TEXT_LIST and isinstance(condition, Comparison):
@@ -358,6 +368,16 @@ class _Writer:
         if parameter.type is AttributeType.STRING and isinstance(condition, Comparison):
             return self.same(column, wanted_text(parameter, condition.value))
         return self.integer(condition, column, _scale(parameter.type))
+
+    def listed(self, condition: Condition, parameter: Parameter, column: str) -> str:
+        if isinstance(condition, In):
+            found = self.among(column, [wanted_text(parameter, value) for value in condition.values], texts=True)
+            return f"(NOT ({found}))" if condition.negated else f"({found})"
+        same = (
+            self.same(column, wanted_text(parameter, condition.value)) if isinstance(condition, Comparison) else _FALSE
+        )
+        unlike = isinstance(condition, Comparison) and condition.operator is Operator.NE
+        return f"(NOT ({same}))" if unlike else f"({same})"
 
     def aggregate(self, rows: str, condition: Condition) -> str:
         name = condition.attribute.name
@@ -375,7 +395,7 @@ Clause = Comparison | Between | Contains | In | HasAffix | IsNull
 _SIGNS: Final = {
     Operator.EQ: "=", Operator.NE: "<>", Operator.GT: ">", Operator.GE: ">=", Operator.LT: "<", Operator.LE: "<=",
 }  # fmt: skip
-_ROW_COLUMNS: Final = {
+_ORDER_COLUMNS: Final = {
     "processed_at": "o.processed_at", "total": "o.total", "app_id": "o.app_id", "location_id": "o.location_id",
     "product_id": "l.product_id", "quantity": "l.quantity", "product_tags": "r.tags", "product_category": "r.category",
 }  # fmt: skip

@@ -11,6 +11,7 @@ import orjson
 from numpy.typing import NDArray
 
 from plugin.domain.columns import Bools, Column, Ints, int_column, known, text_column
+from plugin.domain.engagement import Table
 from plugin.domain.instants import FOREVER
 from plugin.domain.measures import Orders
 from plugin.domain.ragged import offsets_of
@@ -19,6 +20,7 @@ from plugin.domain.text import list_text
 from plugin.ledger.bulk_reads import read_picked, whole
 from plugin.ledger.database import NULL_INT, Arrays, Database
 from plugin.ledger.picks import Pick
+from plugin.lifecycle.touch_tables import touch_tables
 from plugin.lifecycle.unseen import OrderRows, add_unseen
 
 _CUSTOMER: Final = (
@@ -59,6 +61,14 @@ _LINES: Final = (
 )
 
 
+_TOUCHPOINTS: Final = (
+    "SELECT t.customer_id AS customer_id, t.at AS at, t.kind AS kind, t.channel AS channel, t.product_id AS product_id,"
+    " t.collection_id AS collection_id, t.subject AS subject, t.outcome AS outcome, t.score AS score, p.tags AS tags"
+    " FROM touchpoints t LEFT JOIN products p ON p.shop_id = t.shop_id AND p.id = t.product_id"
+    " WHERE t.shop_id = $1 AND {t.customer_id} ORDER BY t.customer_id, t.at, t.source, t.event_id"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """Facts of customers 0..n-1, ascending by `ids`. `attributes` are columns of the profile that the shop states;
@@ -69,7 +79,7 @@ class Frame:
     attributes: Mapping[str, Column]
     orders: Orders
     unseen: Ints
-    tables: Mapping[str, tuple[Ints, Mapping[str, Column]]]  # of rules' functions: offsets by customer, and columns
+    tables: Mapping[str, Table]  # of rules' functions: offsets by customer, and columns
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -95,17 +105,18 @@ async def read_frame(
     database: Database, shop_id: int, pick: Pick, *, history_from: int | None = None, lines: bool = False
 ) -> Frame:
     """`history_from`: set where the shop shows no orders from before (a copy of 60 days only). `lines`: read them too,
-    for rules that ask for products. Three queries, or four."""
+    for rules that ask for products. Four queries, or five."""
     customers = await read_picked(database, _CUSTOMERS, shop_id, pick)
     found = await read_picked(database, _ORDERS, shop_id, pick)
     refunds = await read_picked(database, _REFUNDS, shop_id, pick)
     ids = customers["id"]
     checkouts = _one_of_each(await read_picked(database, _CHECKOUTS, shop_id, pick), ids)
     rows = _order_rows(found, ids)
-    tables = {"orders": _orders_table(rows, len(ids))}  # what is not shown has no rows to ask for, in either evaluator
+    tables: dict[str, Table] = {"orders": _orders_table(rows, len(ids))}
     unseen = np.zeros(len(ids), dtype=np.int64)
     if history_from is not None:
         rows, unseen = add_unseen(rows, customers, history_from)
+    tables |= touch_tables(await read_picked(database, _TOUCHPOINTS, shop_id, pick), tables["orders"], ids)
     if lines:
         tables["order_lines"] = _lines_table(await read_picked(database, _LINES, shop_id, pick), ids)
     attributes = {**_attributes(customers), "abandoned_checkout_at": checkouts}

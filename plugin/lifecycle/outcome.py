@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from plugin.domain.columns import TEXT, Bools, Column, Ints, known
+from plugin.domain.engagement import ENGAGEMENT
 from plugin.domain.history import Standing
 from plugin.domain.instants import FOREVER
 from plugin.domain.lifecycles import UNPLACED, LifecycleModel, classify, models_read
-from plugin.domain.measures import MEASURES, measure
+from plugin.domain.measures import MEASURES
 from plugin.domain.rfm import rfm_columns
 from plugin.domain.rules.batch import Batch
 from plugin.domain.rules.evaluate import evaluate
@@ -22,7 +23,7 @@ from plugin.lifecycle.digests import digests
 from plugin.lifecycle.frames import Frame
 from plugin.lifecycle.kept import SCORES, Kept, KeptPlaces
 from plugin.lifecycle.plan import Plan
-from plugin.lifecycle.transitions import History, Trail, first_known, stated, taken, trace, with_columns
+from plugin.lifecycle.transitions import History, Trail, first_known, measured, stated, taken, trace, with_columns
 
 
 class _Placed(NamedTuple):
@@ -139,7 +140,7 @@ def present_batch(frame: Frame, plan: Plan) -> Batch:
     """Each customer at `plan.as_of`, with every column of the profile, and `next_fact_at`."""
     at = np.full(len(frame), plan.as_of, dtype=np.int64)
     everyone = np.arange(len(frame), dtype=np.int64)
-    columns = measure(frame.orders, everyone, at, calendar=plan.calendar, lapse=plan.lapse, wanted=frozenset(MEASURES))
+    columns = measured(frame, plan, everyone, at, frozenset(MEASURES) | ENGAGEMENT)
     items = columns["first_order_items"]
     columns["first_order_items"] = Column(items.values, items.null | (frame.unseen > 0))
     recency, frequency, monetary = (columns[name].values for name in ("last_order_day", "orders", "net_spend"))

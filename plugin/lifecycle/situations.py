@@ -12,15 +12,16 @@ from typing import Any, Final
 from plugin.domain.instants import to_us
 from plugin.domain.offers import PRODUCT_KINDS, OfferKind, OfferPlacement, OfferResponse, Recommendation
 from plugin.domain.plays.decide import fitting
-from plugin.domain.plays.play import Channel, Play
-from plugin.domain.plays.situation import Event, Grant, Situation, Standing
+from plugin.domain.plays.play import Channel, Play, Start
+from plugin.domain.plays.situation import Due, Event, Grant, Situation, Standing
 from plugin.domain.rules import parse
 from plugin.ledger.database import Database, Row
 from plugin.ledger.lists import among, id_list
+from plugin.ledger.recommendations import replenishments_of
 from plugin.ledger.rules_sql import compile_rule
 from plugin.lifecycle.plan import calendar_of
 from plugin.lifecycle.plays import PlayBook
-from plugin.lifecycle.recommending import recommendations_for
+from plugin.lifecycle.recommending import SELLABLE, recommendations_for
 from plugin.shops import ShopContext
 
 PRODUCTS_SHOWN: Final = 5  # in one offer
@@ -89,12 +90,29 @@ async def _completed(
     now = next((situation.now for situation in situations.values()), 0)
     chosen = await recommendations_for(database, shop.id, wanted, first=PRODUCTS_SHOWN, now=now)
     value = await _order_value(database, shop.id) if bonus else None
+    due = await _due(database, shop, [who for who, plays in fits.items() if any(map(_replenishes, plays))], now)
     return {
         who: replace(
-            situation, products=tuple(chosen.get(who, ())) if given is None else given, shop_order_value=value
+            situation, products=tuple(chosen.get(who, ())) if given is None else given, shop_order_value=value,
+            due=due.get(who),
         )
         for who, situation in situations.items()
     }  # fmt: skip
+
+
+async def _due(database: Database, shop: ShopContext, ids: Sequence[int], now: int) -> dict[int, Due]:
+    """What each is about to need first."""
+    calendar = calendar_of(shop)
+    found = await replenishments_of(database, shop.id, ids, now=now, sellable=SELLABLE)
+    return {
+        who: Due(rows[0].product_id, calendar.today(rows[0].due_at), calendar.today(rows[0].from_at))
+        for who, rows in found.items()
+        if rows
+    }
+
+
+def _replenishes(play: Play) -> bool:
+    return play.kind is OfferKind.REPLENISHMENT or play.start is Start.DUE
 
 
 def _shows_products(play: Play) -> bool:

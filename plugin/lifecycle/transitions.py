@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from plugin.domain.calendar import ShopCalendar
 from plugin.domain.columns import TEXT, Bools, Column, Ints, known, text_numbers
+from plugin.domain.engagement import ENGAGEMENT, engagement
 from plugin.domain.history import Before, Entered, Journey, Standing, journey, journey_in_turn, stays
 from plugin.domain.instants import FOREVER
 from plugin.domain.lifecycles import LifecycleModel, classify, models_read
@@ -168,19 +169,34 @@ def first_known(frame: Frame) -> Ints:
 
 
 def known_instants(frame: Frame) -> tuple[Ints, Ints]:
-    """Customers and instants at which a fact may change where they stand: first known, ordered, voided, refunded."""
+    """Customers and instants at which a fact may change where they stand: first known, ordered, voided,
+    refunded, touched."""
     orders = frame.orders
     owner, lives = _owners(orders), _living(orders)
     voided = lives & (orders.voided_at < FOREVER)
     refund_of = orders.refund_order
-    customers = (np.arange(len(frame)), owner[lives], owner[voided], owner[refund_of])
+    touched, touched_at = _touched(frame)
+    customers = (np.arange(len(frame)), owner[lives], owner[voided], owner[refund_of], touched)
     refunded_at = np.maximum(orders.refund_at, orders.processed_at[refund_of])
-    instants = (first_known(frame), orders.processed_at[lives], orders.voided_at[voided], refunded_at)
+    first = first_known(frame)
     left = _left(frame)
     open_for = np.flatnonzero(~left.null)
+    instants = (first, orders.processed_at[lives], orders.voided_at[voided], refunded_at)
+    later = (touched_at, left.values[open_for])  # nobody has a place before she is known
+    known_from = (first[touched], first[open_for])
     return np.concatenate((*customers, open_for)), np.concatenate(
-        (*instants, np.maximum(left.values, instants[0])[open_for])
+        (*instants, *(np.maximum(at, begin) for at, begin in zip(later, known_from, strict=True)))
     )
+
+
+def _touched(frame: Frame) -> tuple[Ints, Ints]:
+    """Customers and instants of touchpoints; orders among them are told already."""
+    if "touchpoints" not in frame.tables:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    offsets, columns = frame.tables["touchpoints"]
+    owner = np.repeat(np.arange(len(offsets) - 1, dtype=np.int64), np.diff(offsets))
+    told = columns["kind"].values != "order"
+    return owner[told], columns["processed_at"].values[told]
 
 
 def _owners(orders: Orders) -> Ints:
@@ -195,7 +211,7 @@ def _living(orders: Orders) -> NDArray[np.bool_]:
 def past_batch(rules: tuple[Rule, ...], frame: Frame, plan: Plan, customer: Ints, at: Ints) -> Batch:
     """Pairs with what `rules` read of them: measures as of each instant, and what the shop states now."""
     wanted = frozenset(name for name in columns_read(rules, plan.primary_model) if ":" not in name)
-    columns = measure(frame.orders, customer, at, calendar=plan.calendar, lapse=plan.lapse, wanted=wanted)
+    columns = measured(frame, plan, customer, at, wanted)
     columns |= {name: taken(column, customer) for name, column in stated(frame, plan).items() if name in wanted}
     left = taken(_left(frame), customer)
     for name in columns.keys() & {"abandoned_checkout_at", "abandoned_checkout_day"}:  # not known before it was begun
@@ -204,6 +220,17 @@ def past_batch(rules: tuple[Rule, ...], frame: Frame, plan: Plan, customer: Ints
         columns[name] = Column(np.zeros(len(at), dtype=np.int64), np.ones(len(at), dtype=np.bool_))
     rows = frame.rows(customer) if functions_read(rules) else {}
     return Batch(at, plan.calendar.day_of(at), plan.calendar, columns, rows, plan.primary_model)
+
+
+def measured(frame: Frame, plan: Plan, customer: Ints, at: Ints, wanted: frozenset[str]) -> dict[str, Column]:
+    """What orders and touchpoints say of pairs."""
+    engaged = bool(wanted & ENGAGEMENT)
+    of_orders = wanted | {"last_order_at"} if engaged else wanted
+    columns = measure(frame.orders, customer, at, calendar=plan.calendar, lapse=plan.lapse, wanted=of_orders)
+    if engaged:
+        table = frame.tables.get("touchpoints")
+        columns |= engagement(table, customer, at, columns["last_order_at"], plan.calendar)
+    return columns
 
 
 def stated(frame: Frame, plan: Plan) -> dict[str, Column]:

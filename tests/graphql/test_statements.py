@@ -13,7 +13,7 @@ PAGES = {
     "history": ("stageHistory(first: 3) { nodes { at } }", 2),
     "measures": ("measures { orders netSpend { amount } } rfm { group }", 1),
     "tags": ("tags", 4),
-    "offers": ("offers(first: 3) { kind ... on CrossSellOffer { products { product { title } } } }", 12),
+    "offers": ("offers(first: 3) { kind ... on CrossSellOffer { products { product { title } } } }", 14),
     "two pages of one list": ("a: segments(first: 2) { nodes { id } } b: segments(first: 3) { nodes { id } }", 3),
 }
 

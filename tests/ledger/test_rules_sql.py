@@ -54,6 +54,14 @@ TEXTS = (
     "products_purchased MATCHES (tag = 'VIP', date BETWEEN -12m AND today, sum_quantity >= 2)",
     "products_purchased NOT MATCHES (id IN (1, 2, 3), category = 'en')",
     "amount_spent > 0.5 * average_order_value",
+    "touchpoints MATCHES (kind IN ('cart', 'search'), date > -120d)",
+    "touchpoints MATCHES (kind != 'visit', channel = 'web', count >= 3)",
+    "touchpoints NOT MATCHES (kind NOT IN ('order', 'visit'), date >= -90d)",
+    "touchpoints MATCHES (kind = 'order', channel = 'pos')",
+    "storefront.product_viewed MATCHES (tag = 'VIP') OR storefront.product_viewed MATCHES (id IN (2, 3), count >= 2)",
+    "storefront.collection_viewed MATCHES (id NOT IN (1, 2), date BETWEEN -12m AND today)",
+    "open_complaint = true AND last_seen_date < -60d",
+    "open_complaint = false AND nps_score >= 3",
     "customer_language IN ('en', 'it\\'s') AND rfm_frequency NOT IN (1, 5)",
 )
 

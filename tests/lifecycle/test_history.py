@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from plugin.domain.calendar import ShopCalendar
-from plugin.domain.columns import Column, Ints, int_column, text_column
+from plugin.domain.columns import Column, Ints, int_column, known, text_column
+from plugin.domain.engagement import Table
 from plugin.domain.instants import FOREVER, from_us, to_us
 from plugin.domain.lapse import AdaptiveLapse, FixedLadder, Lapse
 from plugin.domain.lifecycles import BUYER_ACTIVITY, MODELS, UNPLACED, classify, without_optional
@@ -19,6 +20,7 @@ from plugin.domain.rules.evaluate import evaluate
 from plugin.lifecycle.frames import Frame
 from plugin.lifecycle.outcome import compute
 from plugin.lifecycle.plan import Plan
+from plugin.lifecycle.touch_tables import touch_tables
 from plugin.lifecycle.transitions import past_batch, trace
 from tests.support.journeys import standing
 from tests.support.plain_stages import PlainOrder, PlainRhythm, PlainShop
@@ -59,7 +61,31 @@ def frame_of(people: list[tuple[datetime, list[PlainOrder]]]) -> Frame:
         refund_order=nothing, refund_at=nothing, refund_amount=nothing,
     )  # fmt: skip
     created = np.array([to_us(created_at) for created_at, _ in people])
-    return Frame(np.arange(1, len(people) + 1), created, {}, made, np.zeros(len(people), dtype=np.int64), {})
+    ids = np.arange(1, len(people) + 1)
+    return Frame(ids, created, {}, made, np.zeros(len(people), dtype=np.int64), untouched(ids, made))
+
+
+def untouched(ids: Ints, made: Orders) -> dict[str, Table]:
+    """Tables of customers who did nothing but order."""
+    nothing = int_column([None] * len(made.total))
+    orders: Table = (made.offsets, {
+        "processed_at": known(made.processed_at), "voided_at": known(made.voided_at), "total": known(made.total),
+        "app_id": nothing, "location_id": nothing,
+    })  # fmt: skip
+    names = (
+        "customer_id",
+        "at",
+        "kind",
+        "channel",
+        "product_id",
+        "collection_id",
+        "subject",
+        "outcome",
+        "score",
+        "tags",
+    )
+    found = {name: np.zeros(0, dtype=np.int64) for name in names}
+    return {"orders": orders, **touch_tables(found, orders, ids)}
 
 
 def lapse_of(shop: PlainShop) -> Lapse:

@@ -28,7 +28,7 @@ from tests.lifecycle.test_history import frame_of, plan_of
 from tests.support.plain_stages import PlainShop
 from tests.support.small_shop import NOW, NOW_US, a_shop
 
-BLANK = ("last_order_day", "return_order_day", "lapse_1", "lapse_2", "lapse_3")
+BLANK = ("last_order_day", "return_order_day", "lapse_1", "lapse_2", "lapse_3", "nps_score")
 
 EACH = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
 
@@ -85,7 +85,8 @@ def test_a_checkout_left_29_days_ago_is_still_open_and_one_of_30_days_is_not(mod
     columns |= {name: text_column([None, None]) for name in ("email_status", "sms_status")}
     columns |= {name: known(np.zeros(2, dtype=np.int64)) for name in ("orders", "purchase_days", "unbroken_days")}
     columns |= {"next_fact_at": known(np.full(2, FOREVER)), "abandoned_checkout_day": day, "abandoned_checkout_at": day}
-    placed = classify(model, Batch(calendar.start_of(today), today, calendar, columns))
+    rows = frame_of([(NOW, []), (NOW, [])]).rows(np.arange(2))
+    placed = classify(model, Batch(calendar.start_of(today), today, calendar, columns, rows))
     assert tuple(model.keys[stage] for stage in placed.stage) == CART[model.key]
     closes = FOREVER if model is BUYER_ACTIVITY else calendar.start_of_day(20_001)
     assert placed.valid_until.tolist() == [closes, FOREVER]

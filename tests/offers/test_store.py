@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 
 from plugin.domain.offers import OfferPlacement, OfferResponse
+from plugin.domain.plays.situation import Due
 from plugin.errors import NotFoundError
 from plugin.ledger.store import Store
 from plugin.lifecycle.deciding import offers_for, respond
 from plugin.lifecycle.offers import fit_offers, recommend
-from tests.support.plays import keep_plays
+from tests.support.plays import keep_plays, only
 from tests.support.small_shop import DAY, NOW, TODAY, a_shop, place, sell, stock
 
 SHOP = a_shop()
@@ -205,3 +206,20 @@ async def test_an_offer_of_another_customer_another_shop_or_of_the_past_cannot_b
         with pytest.raises(NotFoundError):
             await respond(store, shop, customer, number, OfferResponse.ACCEPTED, at)
     assert await _answers(store) == []
+
+
+async def test_what_is_due_again_is_offered_with_its_day_until_it_is_bought(store: Store):
+    await stock(store.database, 1, 2)
+    await keep_plays(store.database, only("replenishment"))
+    at = {"last_order_at": (TODAY - 30) * DAY, "last_order_day": TODAY - 30, "orders": 3, "net_spend": 200_000}
+    await place(store.database, 5, "active", **at)
+    await store.database.execute(
+        "INSERT INTO replenishments (shop_id, customer_id, product_id, due_at, from_at, until_at, cycle_days, units,"
+        " repeats, own_repeats, fitted_at) VALUES ($1, 5, 2, $2, $3, $4, 30.0, 1, 9, 2, $5)",
+        1, (TODAY + 1) * DAY, (TODAY - 3) * DAY, (TODAY + 9) * DAY, (TODAY - 1) * DAY,
+    )  # fmt: skip
+    (offer,) = (await offers_for(store, SHOP, [5], placement=OfferPlacement.HOME, first=5, now=NOW))[5]
+    assert (offer.play.key, offer.due) == ("replenishment", Due(2, TODAY + 1, TODAY - 3))
+    assert "due in 1 day" in [reason.text for reason in offer.because]
+    await sell(store.database, [{"id": 77, "customer": 5, "products": [2]}])
+    assert await offers_for(store, SHOP, [5], placement=OfferPlacement.HOME, first=5, now=NOW) == {5: []}

@@ -201,14 +201,14 @@ def chosen(rule: Rule) -> str:
         ("products_purchased MATCHES (category = 'food')", ""),
         ("products_purchased MATCHES (category = 'Food', sum_quantity = 4)", "A"),
         ("products_purchased MATCHES (quantity BETWEEN 2 AND 3, count = 2)", "A"),
-        ("storefront.product_viewed MATCHES ()", ""),
-        ("storefront.product_viewed NOT MATCHES (id = 1)", "ABC"),
-        ("storefront.product_viewed MATCHES (count = 0)", "ABC"),
+        ("shopify_email.clicked MATCHES ()", ""),
+        ("shopify_email.clicked NOT MATCHES (activity_id = 1)", "ABC"),
+        ("shopify_email.clicked MATCHES (count = 0)", "ABC"),
         ("shopify_email.opened MATCHES (count >= 1)", ""),
         # 10 What has no data yet is missing.
-        ("nps_score > 0", ""),
-        ("nps_score IS NULL", "ABC"),
-        ("NOT nps_score = 1", "ABC"),
+        ("probability_alive > 0", ""),
+        ("probability_alive IS NULL", "ABC"),
+        ("NOT probability_alive = 1", "ABC"),
     ],
 )  # fmt: skip
 def test_a_rule_chooses_exactly(text: str, who: str) -> None:
@@ -269,7 +269,7 @@ def test_a_column_that_was_not_given_raises() -> None:
 def test_no_customers_give_no_verdicts() -> None:
     nobody = np.zeros(0, dtype=np.int64)
     batch = Batch(nobody, nobody, BERLIN, {"orders": int_column([])})
-    verdicts = evaluate(parse("number_of_orders > 1 AND NOT nps_score = 2").rule, batch)
+    verdicts = evaluate(parse("number_of_orders > 1 AND NOT probability_alive = 2").rule, batch)
     assert (len(verdicts.holds), len(verdicts.valid_until)) == (0, 0)
 
 

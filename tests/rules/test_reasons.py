@@ -52,8 +52,8 @@ def test_a_reason_keeps_measure_value_operator_and_threshold() -> None:
         ("orders_placed MATCHES (date >= -30d, count >= 1)", ANNA,
          ["orders placed 1 MATCHES (date >= -30d, count >= 1)"]),
         ("orders_placed NOT MATCHES (date >= -30d)", BEN, ["orders placed 0 NOT MATCHES (date >= -30d)"]),
-        ("storefront.product_viewed MATCHES ()", ANNA, ["storefront.product viewed 0 NOT MATCHES ()"]),
-        ("nps_score > 8", ANNA, ["nps score IS NULL"]),
+        ("shopify_email.opened MATCHES ()", ANNA, ["shopify email.opened 0 NOT MATCHES ()"]),
+        ("probability_alive > 0.8", ANNA, ["probability alive IS NULL"]),
     ],
 )  # fmt: skip
 def test_the_deciding_comparisons_are_told_as_they_stand(rule: str, row: int, says: list[str]) -> None:

@@ -35,6 +35,7 @@ class RuleShop:
     orders: list[Record]
     lines: list[Record]
     products: list[Record]
+    touchpoints: list[Record]
 
 
 LAPSES = ((90, 180, 360), (90, 180, 360), (7, 7, 11), (23, 41, 66), (1_094, 1_095, 1_095))  # the ladder, own rhythms
@@ -59,11 +60,20 @@ def _profile(rng: random.Random, customer_id: int, calendar: ShopCalendar) -> Re
         found[name] = rng.randrange(4)
     for name in ("net_spend", "paid", "refunded"):
         found[name] = rng.choice((0, 123_500, 1_000_000, -5, 123_501))
-    for name in ("first_order", "last_order", "return_order", "abandoned_checkout", "added"):
+    found["open_complaint"] = rng.randrange(2)
+    for name in ("first_order", "last_order", "return_order", "abandoned_checkout", "added", "last_seen"):
         instant = _instant(rng) if name == "added" else _or_none(rng, _instant(rng))
         found[f"{name}_at"] = instant
         found[f"{name}_day"] = None if instant is None else calendar.today(instant)
-    for name in ("first_order_items", "last_gap", "rfm_recency", "rfm_frequency", "rfm_monetary", "loyalty_points"):
+    for name in (
+        "first_order_items",
+        "last_gap",
+        "rfm_recency",
+        "rfm_frequency",
+        "rfm_monetary",
+        "loyalty_points",
+        "nps_score",
+    ):
         found[name] = _or_none(rng, rng.randrange(1, 6))
     for name, days in zip(("lapse_1", "lapse_2", "lapse_3"), rng.choice(LAPSES), strict=True):
         found[name] = _or_none(rng, days)
@@ -118,6 +128,15 @@ def _product(rng: random.Random, product_id: int) -> Record:
     }  # fmt: skip
 
 
+def _touchpoint(rng: random.Random, event: str, customer_id: int) -> Record:
+    return {
+        "shop_id": SHOP, "source": "partner", "event_id": event, "customer_id": customer_id, "visitor": None,
+        "kind": rng.choice(("product_view", "collection_view", "cart", "email_open", "visit", "search")),
+        "channel": rng.choice(("web", "email", "app")), "at": _instant(rng), "product_id": _or_none(rng, rng.randrange(1, 6)),
+        "collection_id": _or_none(rng, rng.randrange(1, 6)), "subject": None, "outcome": None, "score": None, "received_at": 0,
+    }  # fmt: skip
+
+
 def made_up(seed: int, calendar: ShopCalendar, customers: int = 40) -> RuleShop:
     rng = random.Random(seed)
     ids = range(1, customers + 1)
@@ -128,6 +147,7 @@ def made_up(seed: int, calendar: ShopCalendar, customers: int = 40) -> RuleShop:
         orders=orders,
         lines=[_line(rng, n, order["id"]) for order in orders for n in range(rng.randrange(4))],
         products=[_product(rng, n) for n in range(1, 5)],  # product 5 was deleted
+        touchpoints=[_touchpoint(rng, f"{who}-{n}", who) for who in ids for n in range(rng.randrange(6))],
     )
 
 
@@ -138,6 +158,7 @@ async def put(shop: RuleShop, database: Database) -> None:
         (tables.Order, shop.orders),
         (tables.OrderLine, shop.lines),
         (tables.Product, shop.products),
+        (tables.Touchpoint, shop.touchpoints),
     )
     for table, records in held:
         columns = tuple(name for name in records[0] if name in table._meta.fields_map)
@@ -185,7 +206,26 @@ def _tables(shop: RuleShop) -> dict[str, RowTable]:
     shared = {"processed_at": "processed_at", "voided_at": "voided_at"}
     of_line = {"order": "order_id", "product_id": "product_id", "product_tags": "tags", "quantity": "quantity"}
     of_order = {"total": "total", "app_id": "app_id", "location_id": "location_id"}
+    touched = [
+        {
+            **each,
+            "processed_at": each["at"],
+            "voided_at": None,
+            "tags": products.get(each["product_id"], {}).get("tags"),
+        }
+        for each in shop.touchpoints
+    ]
+    bought = [
+        {**order, "kind": "order", "channel": "pos" if order["app_id"] == 129_785 else "web"}
+        for order in _counted(shop)
+    ]
+    touchpoints = sorted([*touched, *bought], key=lambda row: (row["customer_id"], row["processed_at"]))
+    product_views = [row for row in touchpoints if row["kind"] == "product_view"]
+    collection_views = [row for row in touchpoints if row["kind"] == "collection_view"]
     return {
+        "touchpoints": _rows(shop, touchpoints, shared | {"kind": "kind", "channel": "channel"}),
+        "product_views": _rows(shop, product_views, shared | {"product_id": "product_id", "product_tags": "tags"}),
+        "collection_views": _rows(shop, collection_views, shared | {"collection_id": "collection_id"}),
         "orders": _rows(shop, _counted(shop), shared | of_order),
         "order_lines": _rows(shop, lines, shared | of_line | {"product_category": "category"}),
     }

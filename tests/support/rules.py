@@ -11,6 +11,7 @@ from plugin.domain.rules.syntax import (
     And,
     AttributeRef,
     Between,
+    BooleanValue,
     Comparison,
     Contains,
     DateTimeValue,
@@ -58,18 +59,21 @@ DATES = st.one_of(
     st.builds(OffsetValue, st.integers(-14, 3), st.just(Unit.MONTH)),
     st.builds(OffsetValue, st.integers(-2, 1), st.just(Unit.YEAR)),
 )  # fmt: skip
-INTEGERS = refs("number_of_orders", "purchase_days", "laps", "last_order_gap_days", "first_order_items", "rfm_recency")
+INTEGERS = refs(
+    "number_of_orders", "purchase_days", "laps", "last_order_gap_days", "first_order_items", "rfm_recency", "nps_score",
+    "loyalty_points",
+)  # fmt: skip
 AGES = st.one_of(
     refs("days_since_last_order", "days_since_first_order", "days_since_return", "days_since_added"),
     staged("days_in_stage"),
 )
-DATED = refs("first_order_date", "last_order_date", "customer_added_date", "abandoned_checkout_date")
+DATED = refs("first_order_date", "last_order_date", "customer_added_date", "abandoned_checkout_date", "last_seen_date")
 REALS = refs("order_gap_median_days", "average_order_value", "refund_rate", "discount_order_share")
 STRINGS = st.one_of(
     refs("customer_language", "customer_email_domain", "rfm_group", "email_subscription_status"),
     staged("lifecycle_stage", "previous_stage"),
 )
-NOWHERE = refs("nps_score", "metafields.custom.size", "loyalty_points")
+NOWHERE = refs("metafields.custom.size", "metafields.custom.height")
 IDS = refs("companies", "created_by_app_id")
 WHOLE = numbers(0, 1, 2, 3, 5, -1, 2**63, -(2**63), 2**70, -(2**70))
 AGE = st.one_of(st.integers(-30, 400).map(lambda days: NumberValue(Decimal(days))), WHOLE)
@@ -102,6 +106,7 @@ ATTRIBUTE_CLAUSES = st.one_of(
     st.builds(Contains, refs("customer_tags"), TAG, st.booleans()), affixed(refs("customer_tags"), TAG),
     st.builds(Contains, refs("customer_cities"), CITY, st.booleans()), affixed(refs("customer_cities"), CITY),
     st.builds(Comparison, IDS, SAME, ID), listed(IDS, ID),
+    st.builds(Comparison, refs("open_complaint"), SAME, st.booleans().map(BooleanValue)),
     st.builds(IsNull, st.one_of(INTEGERS, AGES, DATED, REALS, STRINGS, NOWHERE, IDS, refs("customer_tags")), st.booleans()),
     ordered(NOWHERE, WHOLE), st.builds(Contains, NOWHERE, TAG, st.booleans()),
 )  # fmt: skip
@@ -122,6 +127,11 @@ def _some(*conditions: st.SearchStrategy[Rule]) -> st.SearchStrategy[tuple[Rule,
     )
 
 
+def one_of_kind(name: str, *values: str) -> st.SearchStrategy[Rule]:
+    texts = st.sampled_from(values).map(TextValue)
+    return st.one_of(st.builds(Comparison, refs(name), SAME, texts), listed(refs(name), texts))
+
+
 COUNT = ordered(refs("count"), numbers(0, 1, 2))
 ID_CONDITION = st.one_of(
     st.builds(Comparison, refs("id"), SAME, numbers(1, 2, 5)), listed(refs("id"), numbers(1, 2, 5))
@@ -136,7 +146,15 @@ FUNCTIONS = st.one_of(
         st.builds(Comparison, refs("category"), st.just(IS), TEXT), ordered(refs("date"), DATES),
         ordered(refs("quantity"), numbers(1, 2, 3)), COUNT, ordered(refs("sum_quantity"), numbers(0, 2, 4)),
     ), st.booleans()),
-    st.builds(Matches, st.just("storefront.product_viewed"), _some(ID_CONDITION, COUNT), st.booleans()),
+    st.builds(Matches, st.just("storefront.product_viewed"), _some(
+        ID_CONDITION, st.builds(Comparison, refs("tag"), st.just(IS), TAG), ordered(refs("date"), DATES), COUNT,
+    ), st.booleans()),
+    st.builds(Matches, st.just("storefront.collection_viewed"), _some(ID_CONDITION, ordered(refs("date"), DATES), COUNT), st.booleans()),
+    st.builds(Matches, st.just("touchpoints"), _some(
+        one_of_kind("kind", "order", "product_view", "cart", "email_open", "visit", "share"),
+        one_of_kind("channel", "web", "pos", "email"), ordered(refs("date"), DATES), COUNT,
+    ), st.booleans()),
+    st.builds(Matches, st.just("shopify_email.opened"), _some(COUNT), st.booleans()),
 )  # fmt: skip
 
 CLAUSES = st.one_of(ATTRIBUTE_CLAUSES, BETWEEN_ATTRIBUTES, FUNCTIONS)

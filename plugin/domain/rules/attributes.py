@@ -78,7 +78,8 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """`rows`: `orders`, `order_lines`, or empty while no part of the product records such rows."""
+    """`rows`: `orders`, `order_lines`, `touchpoints` (counted orders among them), `product_views`, `collection_views`,
+    or empty while no part of the product records such rows."""
 
     name: str
     rows: str
@@ -158,12 +159,12 @@ _OURS: Final = (
     _A(name="predicted_next_order_date", type=_T.DATE, storage=_S.NOWHERE),
     _A(name="predicted_clv", type=_T.MONEY, storage=_S.NOWHERE),
     _A(name="next_replenishment_date", type=_T.DATE, storage=_S.NOWHERE),
-    _A(name="last_seen_date", type=_T.DATE, storage=_S.NOWHERE),
-    _A(name="nps_score", type=_T.INTEGER, storage=_S.NOWHERE),
+    _A(name="last_seen_date", type=_T.DATE, storage=_S.DAY, column="last_seen"),
+    _A(name="nps_score", type=_T.INTEGER, storage=_S.INT, column="nps_score"),
     _A(name="loyalty_tier", type=_T.STRING, storage=_S.TEXT, column="loyalty_tier"),
     _A(name="loyalty_points", type=_T.INTEGER, storage=_S.INT, column="loyalty_points"),
     # Of this product, too: while one is open nothing is sold (lifecycle.md, section 7).
-    _A(name="open_complaint", type=_T.BOOLEAN, storage=_S.NOWHERE),
+    _A(name="open_complaint", type=_T.BOOLEAN, storage=_S.INT, column="open_complaint", nullable=False),
 )  # fmt: skip
 
 ATTRIBUTES: Final[Mapping[str, Attribute]] = MappingProxyType(
@@ -207,11 +208,13 @@ _FUNCTIONS: Final = (
     )),
     *(Function(name=f"shopify_email.{event}", rows="", parameters=_ACTIVITY)
       for event in ("bounced", "clicked", "delivered", "marked_as_spam", "opened", "unsubscribed")),
-    Function(name="storefront.product_viewed", rows="", parameters=_parameters(
-        _P(name="id", type=_T.ID, operators=_ID_OPERATORS), _P(name="date", type=_T.DATE),
-        _P(name="tag", type=_T.TEXT_LIST, operators=_EQUALS), _COUNT)),
-    Function(name="storefront.collection_viewed", rows="", parameters=_parameters(
-        _P(name="id", type=_T.ID, operators=_ID_OPERATORS), _P(name="date", type=_T.DATE), _COUNT)),
+    Function(name="storefront.product_viewed", rows="product_views", parameters=_parameters(
+        _P(name="id", type=_T.ID, column="product_id", operators=_ID_OPERATORS),
+        _P(name="date", type=_T.DATE, column="processed_at"),
+        _P(name="tag", type=_T.TEXT_LIST, column="product_tags", operators=_EQUALS), _COUNT)),
+    Function(name="storefront.collection_viewed", rows="collection_views", parameters=_parameters(
+        _P(name="id", type=_T.ID, column="collection_id", operators=_ID_OPERATORS),
+        _P(name="date", type=_T.DATE, column="processed_at"), _COUNT)),
     Function(name="store_credit_accounts", rows="", parameters=_parameters(
         _P(name="currency", type=_T.STRING), _P(name="balance", type=_T.DECIMAL),
         _P(name="next_expiry_date", type=_T.DATE), _P(name="last_credit_date", type=_T.DATE))),
@@ -219,14 +222,16 @@ _FUNCTIONS: Final = (
         _P(name="coordinates", type=_T.STRING, operators=_EQUALS, required=True),
         _P(name="distance_km", type=_T.DECIMAL, operators=frozenset({"=", "<="})),
         _P(name="distance_mi", type=_T.DECIMAL, operators=frozenset({"=", "<="})))),
-    Function(name="touchpoints", rows="", portable=False, parameters=_parameters(
-        _P(name="kind", type=_T.ENUM, operators=_ID_OPERATORS, values=(
+    Function(name="touchpoints", rows="touchpoints", portable=False, parameters=_parameters(
+        _P(name="kind", type=_T.ENUM, column="kind", operators=_ID_OPERATORS, values=(
             "order", "visit", "product_view", "cart", "checkout", "email_sent", "email_open", "email_click", "sms_sent",
             "sms_click", "push_sent", "push_open", "ad_click", "form", "survey", "support", "review", "pos_visit",
-            "other", "search", "referral", "share")),  # the last three are of lifecycle.md, section 8
-        _P(name="channel", type=_T.ENUM, operators=_ID_OPERATORS, values=(
+            "other", "search", "referral", "share",  # these three of lifecycle.md, section 8; the rest of this product
+            "collection_view", "offer_shown", "offer_clicked", "offer_accepted", "offer_dismissed", "offer_redeemed",
+            "offer_expired")),
+        _P(name="channel", type=_T.ENUM, column="channel", operators=_ID_OPERATORS, values=(
             "email", "sms", "push", "whatsapp", "web", "app", "pos", "ads", "support", "other")),
-        _P(name="date", type=_T.DATE), _COUNT)),
+        _P(name="date", type=_T.DATE, column="processed_at"), _COUNT)),
     Function(name="in_holdout", rows="", portable=False, parameters=_parameters(
         _P(name="key", type=_T.STRING, operators=_ID_OPERATORS), _P(name="date", type=_T.DATE))),
 )  # fmt: skip

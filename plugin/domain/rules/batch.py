@@ -19,7 +19,9 @@ class RowTable:
 
     `orders` has processed_at, voided_at (FOREVER: never), total, app_id, location_id; `order_lines` has processed_at,
     voided_at, order (any integer that tells orders apart; lines of one order are neighbours), product_id,
-    product_tags (folded list text), product_category, quantity. Rows of the future are in it: they count when due.
+    product_tags (folded list text), product_category, quantity. `touchpoints` has kind and channel beside the two
+    instants, `product_views` product_id and product_tags, `collection_views` collection_id. Rows of the future are in
+    it: they count when due.
     """
 
     start: Ints

@@ -13,7 +13,7 @@ from plugin.domain.ragged import offsets_of, ranges
 from plugin.domain.rules import compare
 from plugin.domain.rules.attributes import FUNCTIONS, AttributeType, Function, Parameter
 from plugin.domain.rules.batch import Batch, Leaf, RowTable
-from plugin.domain.rules.syntax import Comparison, Condition, In, Matches
+from plugin.domain.rules.syntax import Comparison, Condition, In, Matches, Operator
 from plugin.domain.rules.windows import date_window, number_list, number_window, wanted_text
 
 
@@ -87,6 +87,8 @@ def _counted(rows: _Rows, batch: Batch) -> tuple[Bools, Ints]:
 
 def _row_condition(rows: _Rows, parameter: Parameter, condition: Condition) -> Bools:
     column = rows.column(parameter.column)
+    if parameter.type is AttributeType.ENUM:
+        return _among(column, parameter, condition) & ~column.null
     if parameter.type in (AttributeType.STRING, AttributeType.TEXT_LIST):
         text = wanted_text(parameter, condition.value) if isinstance(condition, Comparison) else ""
         same = (
@@ -96,6 +98,15 @@ def _row_condition(rows: _Rows, parameter: Parameter, condition: Condition) -> B
         )
         return same & ~column.null
     return _numbers(column.values, condition, scale_of(parameter)) & ~column.null
+
+
+def _among(column: Column, parameter: Parameter, condition: Condition) -> Bools:
+    if isinstance(condition, In):
+        found = compare.is_among(column, tuple(wanted_text(parameter, value) for value in condition.values))
+        return ~found if condition.negated else found
+    text = wanted_text(parameter, condition.value) if isinstance(condition, Comparison) else ""
+    same = compare.equals(column, text)
+    return ~same if isinstance(condition, Comparison) and condition.operator is Operator.NE else same
 
 
 def scale_of(parameter: Parameter) -> int:

@@ -29,7 +29,7 @@ _FORMS: Final = {
 
 # Columns that move when an order that is already known comes to count, or stops to.
 ORDER_COLUMNS: Final = frozenset({
-    "orders", "net_spend", "purchase_days", "unbroken_days", "laps", "first_order", "last_order",
+    "orders", "net_spend", "purchase_days", "unbroken_days", "laps", "first_order", "last_order", "last_seen",
     "return_order", "gap_median", "last_gap",
     "lapse_1", "lapse_2", "lapse_3", "first_order_items", "average_order_value", "refund_rate", "discount_share",
 })  # fmt: skip

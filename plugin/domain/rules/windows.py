@@ -16,6 +16,7 @@ from plugin.domain.calendar import SECOND, ShopCalendar, epoch_day, step_day
 from plugin.domain.rules.attributes import Attribute, AttributeType, Parameter, Storage
 from plugin.domain.rules.syntax import (
     Between,
+    BooleanValue,
     Comparison,
     DateTimeValue,
     DateValue,
@@ -102,6 +103,8 @@ def _number(value: Operand) -> Fraction:
     match value:
         case NumberValue(number):
             return Fraction(number)
+        case BooleanValue(flag):  # held as 0 or 1
+            return Fraction(int(flag))
         case TextValue(text):  # an ID may be written as a quoted string of digits (chapter 2)
             return Fraction(text)
         case _:
