@@ -30,6 +30,7 @@ _OF_CUSTOMER: Final = (
     *OFFERS_OF_CUSTOMER,
     ("customer_picks", "customer_id"),
     ("replenishments", "customer_id"),
+    ("predictions", "customer_id"),
 )
 _NOTHING_OF_CUSTOMER: Final = ", ".join(
     f"{column} = NULL"

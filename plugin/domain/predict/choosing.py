@@ -76,7 +76,7 @@ def choose(orders: OrderDays, cut: int, days: int) -> Chosen | TooLittle:
     held = int(cut - known.day.min()) if len(known.day) else 0
     if held < LEAST_WINDOWS * days:
         return TooLittle(
-            f"Predicting {days} days ahead needs {LEAST_WINDOWS * days} days of orders; this shop's begin {held} days ago."
+            f"Predicting {days} days ahead needs {LEAST_WINDOWS * days} days of orders; this shop's go back {held}."
         )
     last = cut - days
     buyers = buyers_before(known, last)

@@ -83,7 +83,7 @@ def buyers_before(orders: OrderDays, cut: int) -> Buyers:
     recent = [_count(owner, opens & (known.day >= cut - window), len(buyer)) for window in _WINDOWS]
     return Buyers(
         buyer=buyer, recency=cut - last, age=cut - first, repeats=_count(owner, opens, len(buyer)) - 1, orders=counts,
-        spend=np.bincount(owner, known.amount, len(buyer)), recent=np.array(recent, dtype=np.int64),
+        spend=np.bincount(owner, known.amount, len(buyer)).astype(np.float64), recent=np.array(recent, dtype=np.int64),
     )  # fmt: skip
 
 

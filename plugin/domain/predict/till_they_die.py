@@ -45,12 +45,11 @@ class DieFit:
         """Expected number of purchases in the next `span` units of time."""
         x, age = lives.repeats, lives.age
         b = self.b + 1 if self.modified else self.b
-        first = self.a + b + x - 1  # (M)BG/NBD: a + b + x - 1 and a + b + x
+        first = self.a + b + x - 1  # of MBG/NBD, who has stayed once oftener: a + b + x
         z = span / (self.alpha + age + span)
         series = hyp2f1(self.r + x, b + x, first, z)
         shrink = ((self.alpha + age) / (self.alpha + age + span)) ** (self.r + x)
-        top = (self.b + x) if self.modified else first
-        made = top / (self.a - 1) * (1 - shrink * series)
+        made = first / (self.a - 1) * (1 - shrink * series)
         return np.asarray(np.maximum(made * self.alive(lives), 0), dtype=np.float64)
 
 
