@@ -30,8 +30,9 @@ _CUSTOMER: Final = (
 _CUSTOMERS: Final = (
     f"SELECT {', '.join(f'c.{name} AS {name}' for name in _CUSTOMER)}, l.tier AS loyalty_tier,"
     " l.points AS loyalty_points, COALESCE(e.tier, c.spend_tier) AS spend_tier,"
-    " COALESCE(e.alive, -1.0) AS probability_alive,"
-    " COALESCE(e.orders, -1.0) AS expected_orders, e.next_day AS next_order_day, e.value AS predicted_clv"
+    " CAST(ROUND(e.alive * 1000000) AS BIGINT) AS probability_alive,"
+    " CAST(ROUND(e.orders * 1000000) AS BIGINT) AS expected_orders,"
+    " e.next_day AS next_order_day, e.value AS predicted_clv"
     " FROM customers c LEFT JOIN loyalty_standings l ON l.shop_id = c.shop_id AND l.customer_id = c.id"
     " LEFT JOIN predictions e ON e.shop_id = c.shop_id AND e.customer_id = c.id"
     " WHERE c.shop_id = $1 AND {c.id} AND c.deleted_at IS NULL AND c.merged_into IS NULL ORDER BY c.id"
@@ -136,10 +137,9 @@ def _nullable(values: Ints) -> Column:
 
 
 def _real(values: NDArray[Any]) -> Column:
-    """Of numbers that are never negative; below 0 stands for NULL."""
-    held = values.astype(np.float64)
-    null = held < 0
-    return Column(np.where(null, 0.0, held), null)
+    """Of millionths: bulk reads carry integers."""
+    held = _nullable(whole(values))
+    return Column(held.values / 1_000_000, held.null)
 
 
 def _order_rows(found: Arrays, ids: Ints) -> OrderRows:

@@ -65,7 +65,7 @@ def _rows(shop_id: int, told: Forecast, at: int) -> list[Row]:
     )  # fmt: skip
     return [
         (
-            shop_id, buyer, soon, _said(later), alive, _said(orders), day or None,
+            shop_id, buyer, soon, _said(later), round(alive, 6), _said(orders), day or None,
             None if math.isnan(value) else round(value * SCALE), tier or None, at,
         )
         for buyer, soon, later, alive, orders, day, value, tier in columns
@@ -73,7 +73,7 @@ def _rows(shop_id: int, told: Forecast, at: int) -> list[Row]:
 
 
 def _said(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    return None if math.isnan(value) else round(value, 6)  # as many digits as profiles carry
 
 
 def _model_row(days: int, model: Chosen | TooLittle, first_day: int | None, at: int) -> PredictionModelRow:

@@ -37,10 +37,10 @@ async def test_predictions_fill_the_api_and_the_rules(world: World) -> None:
         ],
         shop.id,
     )
+    await store.database.execute("UPDATE orders SET total = 200000 WHERE shop_id = $1", shop.id)
     assert await fit_predictions(store, shop, now=NOW) == 400
     await recompute_shop(store, shop, as_of=NOW)
     found = await world.data(asked, caller="b")
-    print(await store.database.fetch("SELECT customer_id, probability_alive, expected_orders, next_order_day, predicted_clv, spend_tier FROM profiles WHERE shop_id = $1 LIMIT 3", shop.id), found)
     near, far = found["shop"]["predictionModels"]
     assert (near["days"], far["days"], near["reason"], near["testedUntil"]) == (30, 90, None, str(NOW.date()))
     assert near["n"] >= 100
