@@ -23,6 +23,7 @@ from graphql_schema.request import RequestRefusedError, answer_type, read_reques
 from graphql_schema.schema import MERCHANT_ACCESS, STOREFRONT_ACCESS, core, merchant_schema, storefront_schema
 from plugin.errors import ForbiddenError, RebloomError, UnauthenticatedError, UnavailableError
 from plugin.log import request_id as bound_request_id
+from plugin.metrics import GRAPHQL_REFUSALS
 from plugin.shops import ShopContext
 
 _EXPLORER: Final = Path(__file__).with_name("explorer.html")
@@ -140,6 +141,8 @@ async def _respond(
     except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer in JSON
         _log.error("request failed", request_id=request_id, error=type(error).__name__)
         return _failure(500, "INTERNAL", "Something went wrong on our side.", request_id, media)
+    if answer.errors and not answer.executed:
+        GRAPHQL_REFUSALS.labels(answer.errors[0]["extensions"]["code"]).inc()
     return _json(_status(answer, media), answer.body(), request_id, media)
 
 

@@ -24,12 +24,14 @@ from graphql_schema.shop.types import (
     sync_status,
     token_of,
 )
+from graphql_schema.shop.upkeep import ReconcilePayload, reconciliation_of
 from plugin.errors import BadRequestError
 from plugin.ledger import readers
 from plugin.ledger.tables import Shop as ShopTable
 from plugin.lifecycle.models import models_of
 from plugin.partners import create_token, revoke_token
 from plugin.shops import ShopContext, shop_by_id
+from plugin.sync.reconcile import reconciliation_row
 
 _PREFIX: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,30}-")
 _STARTING: Final = 10  # points
@@ -74,6 +76,16 @@ class ShopMutations:
         await context.jobs.enqueue("sync", context.shop.id)
         row = await readers.sync_row(context.store.database, context.shop.id)
         return SyncPayload(sync=sync_status(row), user_errors=[])
+
+    @strawberry.mutation(
+        description="Find and mend what no webhook brought since the last walk; it is done daily by itself.",
+        directives=needs(Scope.WRITE_SHOP, points=_STARTING),
+    )
+    async def reconcile_start(self, info: Info) -> ReconcilePayload:
+        context = info.context
+        await context.jobs.enqueue("reconcile", context.shop.id)
+        row = await reconciliation_row(context.store.database, context.shop.id)
+        return ReconcilePayload(reconciliation=reconciliation_of(row), user_errors=[])
 
     @strawberry.mutation(
         description="Bring the tags in the shop up to date; with `dryRun`, only count what would be written.",

@@ -13,6 +13,7 @@ from graphql_schema.errors import UserError
 from graphql_schema.predictions.types import PredictionModel, prediction_model
 from graphql_schema.recommendations.types import Recommender, recommender_of
 from graphql_schema.shop.lapse import Lapse, lapse_of
+from graphql_schema.shop.upkeep import DataRequest, Reconciliation, data_requests_of, reconciliation_of
 from graphql_schema.stages.types import LifecycleModel, model_named, model_type
 from plugin.domain.ids import gid
 from plugin.ledger import readers
@@ -24,6 +25,7 @@ from plugin.lifecycle.lapse_fits import read_fit
 from plugin.lifecycle.models import models_of
 from plugin.partners import PartnerTokenInfo, list_tokens
 from plugin.shops import ShopContext
+from plugin.sync.reconcile import reconciliation_row
 
 _SHOP = [Access(scope=Scope.READ_SHOP)]
 
@@ -187,6 +189,17 @@ class Shop:
     @strawberry.field(description="How far the copy of its data is.")
     async def sync(self, info: Info) -> SyncStatus:
         return sync_status(await readers.sync_row(info.context.store.database, self.shop.id))
+
+    @strawberry.field(description="The last walk that found what no webhook brought; null before the first.")
+    async def reconciliation(self, info: Info) -> Reconciliation | None:
+        return reconciliation_of(await reconciliation_row(info.context.store.database, self.shop.id))
+
+    @strawberry.field(
+        description="Requests of customers for their data, the latest first, for 60 days.",
+        directives=needs(Scope.WRITE_SHOP),
+    )
+    async def data_requests(self, info: Info) -> list[DataRequest]:
+        return await data_requests_of(info)
 
     @strawberry.field(description="The last push of tags.")
     async def tag_push(self, info: Info) -> TagPushStatus:

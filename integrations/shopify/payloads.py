@@ -185,8 +185,14 @@ class _Scopes(Struct):
     current: list[str]
 
 
+class _Named(Struct):
+    id: Id
+    email: str | None = None
+    phone: str | None = None
+
+
 class _Redaction(Struct):
-    customer: _Ref
+    customer: _Named
 
 
 _MERGED: Final = frozenset({"completed", "succeeded"})
@@ -196,6 +202,14 @@ _MERGED: Final = frozenset({"completed", "succeeded"})
 class RefundStatement:
     order_id: int
     refund: RefundFact
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPerson:
+    """A customer, and the `words` by which a text about them is known: number, address, telephone."""
+
+    id: int
+    words: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,9 +257,14 @@ def read_scopes(body: bytes) -> frozenset[str]:
     return read_body(body, _Scopes, lambda stated: frozenset(map(clean, stated.current)))
 
 
-def read_person_id(body: bytes) -> int:
-    """The customer of `customers/redact` and `customers/data_request`."""
-    return read_body(body, _Redaction, lambda stated: stated.customer.id)
+def read_person(body: bytes) -> NamedPerson:
+    """Of `customers/redact` and `customers/data_request`."""
+
+    def named(stated: _Redaction) -> NamedPerson:
+        who = stated.customer
+        return NamedPerson(who.id, tuple(word for word in (str(who.id), who.email, who.phone) if word))
+
+    return read_body(body, _Redaction, named)
 
 
 def _customer(stated: _Customer) -> CustomerFact:

@@ -129,7 +129,8 @@ class Handlers:
         shop = await shop_by_id(shop_id)
         gateway = await self._gateways.for_shop(shop_id) if shop.status == "installed" else None
         touched: set[int] = set()
-        while changed := await apply_inbox(self._store, shop, gateway, now=self._now, limit=_DRAIN):
+        folder = work_folder(self._settings, shop.domain)
+        while changed := await apply_inbox(self._store, shop, gateway, now=self._now, limit=_DRAIN, folder=folder):
             touched.update(changed)
         shop = await shop_by_id(shop_id)
         if touched and shop.status == "installed":
@@ -220,7 +221,7 @@ class Handlers:
         """An installation that was broken off between its token and its first copy."""
         if self._settle_in is not None:
             await self._settle_in(shop_id)
-        return {}
+        return {"then": ["sync"]}  # put in line behind the job: the engine takes no job from inside one
 
     async def tick(self) -> None:
         """Once a minute: who has left, what the schedule says, customers whose time has come, deliveries whose nudge

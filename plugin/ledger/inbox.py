@@ -6,6 +6,7 @@ A body holds personal data, so it goes the moment its delivery is done; the row 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -131,6 +132,23 @@ async def fail(store: Store, shop_id: int, webhook_id: str, *, reason: str, agai
         "SELECT state FROM inbox WHERE shop_id = $1 AND webhook_id = $2", shop_id, webhook_id
     )
     return bool(rows) and rows[0][0] == "set_aside"
+
+
+async def wipe_asides(store: Store, session: Session, shop_id: int, words: Sequence[str]) -> None:
+    """Deliveries set aside in which one of `words` stands, or that cannot be opened, lose their bodies."""
+    rows = await session.fetch(
+        "SELECT webhook_id, sealed_body FROM inbox WHERE shop_id = $1 AND state = 'set_aside'", shop_id
+    )
+    sought = [word.encode() for word in words]
+    bodies = await asyncio.to_thread(lambda: [_opened(store, row[1]) for row in rows])
+    for (webhook_id, _), body in zip(rows, bodies, strict=True):
+        if body is None or any(word in body for word in sought):
+            await session.execute(
+                "UPDATE inbox SET sealed_body = '', state = 'done', reason = 'wiped by a redaction'"
+                " WHERE shop_id = $1 AND webhook_id = $2",
+                shop_id,
+                webhook_id,
+            )
 
 
 async def waiting_shops(store: Store) -> list[int]:

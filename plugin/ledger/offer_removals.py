@@ -6,15 +6,6 @@ from typing import Final
 
 from plugin.ledger.database import Session
 
-# Deleted with the customer. A merge has moved them before.
-OFFERS_OF_CUSTOMER: Final = (
-    ("offer_grants", "customer_id"),
-    ("offer_redemptions", "customer_id"),
-    ("point_spends", "customer_id"),
-    ("loyalty_standings", "customer_id"),
-    ("referral_credits", "friend_id"),
-    ("referral_credits", "referrer_id"),
-)
 # Rows whose key names the customer: table, that column, the others.
 _GRANT: Final = (
     "offer_id, play, play_version, kind, rung, period, held, percentage, amount, cost, granted_at, until_at, closed_at,"

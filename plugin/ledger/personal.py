@@ -59,7 +59,9 @@ HELD: Final[dict[str, tuple[Held, ...]]] = {
     "predictions": (Held(PERSON, ("tier",), "customer_id"),),
     "prediction_models": (Held(NOBODY, ("method", "reason")),),
     "loyalty_standings": (Held(PERSON, ("tier",), "customer_id"),),
-    "referral_credits": (Held(PERSON, (), "friend_id"),),
+    "referral_credits": (Held(PERSON, (), "friend_id"), Held(PERSON, (), "referrer_id")),
+    "customer_picks": (Held(PERSON, ("use",), "customer_id"),),
+    "replenishments": (Held(PERSON, (), "customer_id"),),
     "tag_records": (Held(PERSON, ("tag", "state"), "customer_id"),),
     "push_states": (Held(PERSON, ("stage", "refusal"), "customer_id"),),
     "touchpoints": (
@@ -97,6 +99,7 @@ HELD: Final[dict[str, tuple[Held, ...]]] = {
     "play_versions": (Held(NOBODY, ("play", "content", "note")),),
     "tag_prefixes": (Held(NOBODY, ("prefix",)),),
     "push_files": (Held(NOBODY, ("kind", "operation", "lines")),),  # customers by number, gone with the push
+    "recommender_choices": (Held(NOBODY, ("use", "method")),),
     "reconciliations": (Held(NOBODY, ("error",)),),
 }
 # fmt: on
@@ -109,4 +112,11 @@ def tables_of_customer() -> tuple[tuple[str, str], ...]:
         for table, parts in HELD.items()
         for held in parts
         if held.by is not None and held.kind != NOBODY
+    )
+
+
+def rows_of_customer() -> tuple[tuple[str, str], ...]:
+    """Of these, the tables whose rows go with their customer; the others keep a row that says nothing of anybody."""
+    return tuple(
+        (table, held.by) for table, parts in HELD.items() for held in parts if held.by and held.erased == "row"
     )

@@ -7,31 +7,11 @@ from __future__ import annotations
 from typing import Final
 
 from plugin.ledger.database import Session
-from plugin.ledger.offer_removals import OFFERS_OF_CUSTOMER, move_offers, orphan_codes
+from plugin.ledger.offer_removals import move_offers, orphan_codes
+from plugin.ledger.personal import rows_of_customer
 from plugin.ledger.tables import SHOP_TABLES
 
 _CHAIN: Final = 100  # merges followed at most; they are kept one step long, so this is only against damage
-# Everything computed or done about a customer. `persons` is the person.
-_OF_CUSTOMER: Final = (
-    ("persons", "id"),
-    ("profiles", "customer_id"),
-    ("placements", "customer_id"),
-    ("stage_transitions", "customer_id"),
-    ("stage_transitions_superseded", "customer_id"),
-    ("segment_members", "customer_id"),
-    ("segment_events", "customer_id"),
-    ("offer_responses", "customer_id"),
-    ("touchpoints", "customer_id"),
-    ("checkouts", "customer_id"),
-    ("customer_traits", "customer_id"),
-    ("data_exports", "customer_id"),
-    ("tag_records", "customer_id"),
-    ("push_states", "customer_id"),
-    *OFFERS_OF_CUSTOMER,
-    ("customer_picks", "customer_id"),
-    ("replenishments", "customer_id"),
-    ("predictions", "customer_id"),
-)
 _NOTHING_OF_CUSTOMER: Final = ", ".join(
     f"{column} = NULL"
     for column in (
@@ -186,6 +166,6 @@ async def forget_shop(session: Session, shop_id: int, *, keep_delivery: str) -> 
 
 
 async def _forget(session: Session, shop_id: int, customer_id: int) -> None:
-    for table, column in _OF_CUSTOMER:
+    for table, column in rows_of_customer():
         await session.execute(f"DELETE FROM {table} WHERE shop_id = $1 AND {column} = $2", shop_id, customer_id)
     await orphan_codes(session, shop_id, customer_id)

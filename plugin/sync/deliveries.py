@@ -6,7 +6,10 @@ aside with its reason, and the others go on.
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -32,11 +35,17 @@ _log = structlog.get_logger(__name__)
 
 
 async def apply_inbox(
-    store: Store, shop: ShopContext, gateway: ShopGateway | None, *, now: Clock, limit: int
+    store: Store,
+    shop: ShopContext,
+    gateway: ShopGateway | None,
+    *,
+    now: Clock,
+    limit: int,
+    folder: Path | None = None,
 ) -> list[int]:
     """Apply at least `limit` deliveries, or all, and go on until a customer changed: an empty answer means that nothing
-    more can be applied now. `gateway` None: the shop cannot be asked."""
-    work = Work(store, shop.id, gateway, to_us(now()))
+    more can be applied now. `gateway` None: the shop cannot be asked. `folder`: of exports; a redaction empties it."""
+    work = Work(store, shop.id, gateway, to_us(now()), folder)
     changed: set[int] = set()
     after, seen = (-1, ""), 0
     while seen < limit or not changed:
@@ -82,6 +91,8 @@ async def _carry_out(work: Work, delivery: Waiting, *, at: int) -> Outcome:
         note = "the shop has uninstalled Rebloom" if dropped else outcome.note
         await inbox.finish(session, work.shop_id, delivery.webhook_id, at=at, note=note)
     if topic in _WIPED:
+        if work.folder is not None:  # a sync that needs a file fetches it again
+            await asyncio.to_thread(shutil.rmtree, work.folder, ignore_errors=True)
         await work.store.database.wipe_traces()
     return outcome
 

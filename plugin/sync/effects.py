@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from plugin.ledger.database import Session
 from plugin.ledger.inbox import Waiting
@@ -21,12 +22,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """`gateway` None: the shop cannot be asked. `now`: epoch microseconds."""
+    """`gateway` None: the shop cannot be asked. `now`: epoch microseconds. `folder`: where its exports stand."""
 
     store: Store
     shop_id: int
     gateway: ShopGateway | None
     now: int
+    folder: Path | None = None
 
 
 Effect = Callable[[Session], Awaitable[Outcome]]  # inside the transaction that ends the delivery

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
@@ -25,6 +26,7 @@ from plugin.log import mask
 from plugin.ports import Node, Page, ShopGateway
 from plugin.shops import Clock, ShopContext
 
+_OVERLAP: Final = timedelta(days=1) // timedelta(microseconds=1)  # as the pages have it (`plugin/ports.py`)
 MOST_ASKED: Final = 500  # things of one kind asked for one by one in one walk
 _log = structlog.get_logger(__name__)
 
@@ -89,6 +91,9 @@ async def reconcile(store: Store, shop: ShopContext, gateway: ShopGateway, *, no
         " gone = $6, error = NULL WHERE shop_id = $7",
         to_us(now()), started, count.looked_at, count.missed, count.outdated, count.gone, shop.id,
     )  # fmt: skip
+    await store.database.execute(
+        "UPDATE sync_states SET fresh_as_of = $1 WHERE shop_id = $2 AND fresh_as_of < $1", started, shop.id
+    )
     _log.info(
         "reconciled", shop_id=shop.id, looked_at=count.looked_at, missed=count.missed, outdated=count.outdated,
         gone=count.gone, unread=count.unread,
@@ -176,12 +181,12 @@ class _Walk:
         self.count.outdated += len(outdated)
 
     async def _look_for_gone(self, kind: _Kind, seen: set[int]) -> None:
-        """What we hold as changed in this time, and the pages did not show."""
+        """What we hold as changed in the time that the pages go through, and they did not show."""
         rows = await self.store.database.fetch(
             f"SELECT id FROM {kind.table} WHERE shop_id = $1 AND stated_at >= $2 AND stated_at < $3"
             f" AND {_gone(kind)} IS NULL ORDER BY id",
             self.shop_id,
-            self.since,
+            self.since - _OVERLAP,
             self.started,
         )
         for (number,) in [row for row in rows if row[0] not in seen][:MOST_ASKED]:

@@ -9,7 +9,7 @@ from integrations.shopify import events, payloads
 from plugin.installations import UNINSTALLED, write_shop
 from plugin.ledger import removals
 from plugin.ledger.database import Session
-from plugin.ledger.inbox import Waiting
+from plugin.ledger.inbox import Waiting, wipe_asides
 from plugin.ledger.person_export import keep_export
 from plugin.sync.effects import Effect, Handler, Outcome, Work, body_of
 
@@ -46,15 +46,12 @@ async def _scopes(work: Work, delivery: Waiting) -> Effect:
 
 
 async def _redaction(work: Work, delivery: Waiting) -> Effect:
-    customer_id = payloads.read_person_id(body_of(delivery))
+    """What was set aside and may be about this person goes, too; what is about others waits on for its operator."""
+    person = payloads.read_person(body_of(delivery))
+    customer_id = person.id
 
     async def effect(session: Session) -> Outcome:
-        # What was set aside cannot be searched for a person without opening it: all of it loses its body.
-        await session.execute(
-            "UPDATE inbox SET sealed_body = '', state = 'done', reason = 'wiped by a redaction'"
-            " WHERE shop_id = $1 AND state = 'set_aside'",
-            work.shop_id,
-        )
+        await wipe_asides(work.store, session, work.shop_id, person.words)
         await removals.delete_customer(session, work.shop_id, customer_id, at=delivery.at)
         return Outcome(frozenset({customer_id}))
 
@@ -63,7 +60,7 @@ async def _redaction(work: Work, delivery: Waiting) -> Effect:
 
 async def _data_request(work: Work, delivery: Waiting) -> Effect:
     """The answer is made at once and kept sealed, for the merchant to hand over."""
-    customer_id = payloads.read_person_id(body_of(delivery))
+    customer_id = payloads.read_person(body_of(delivery)).id
 
     async def effect(session: Session) -> Outcome:
         living = await removals.living(session, work.shop_id, customer_id)

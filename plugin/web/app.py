@@ -65,7 +65,7 @@ def create_app(
             jobs = Jobs(settings.database_url, store.database, runs=with_worker)
             gateways = Gateways(settings, store, now=now, transport=transport)
             handlers = Handlers(
-                settings, store, gateways, jobs, now, settle_in=lambda shop_id: install.settle_in(app.state, shop_id)
+                settings, store, gateways, jobs, now, settle_in=lambda shop_id: install.settle(app.state, shop_id)
             )
             app.state.settings, app.state.store, app.state.now = settings, store, now
             app.state.jobs, app.state.gateways = jobs, gateways

@@ -129,14 +129,19 @@ async def _stored(app_state: Any, domain: str, grant: TokenGrant) -> int:  # noq
 
 
 async def settle_in(app_state: Any, shop_id: int) -> ShopContext:  # noqa: ANN401
-    """What a stored installation needs before its first day. The shop's own statement is kept last: a shop without one
+    """What a stored installation needs before its first day, and its first copy put in line."""
+    shop = await settle(app_state, shop_id)
+    await app_state.jobs.enqueue("sync", shop_id, once=f"installed-{shop.installed_at}")
+    return shop
+
+
+async def settle(app_state: Any, shop_id: int) -> ShopContext:  # noqa: ANN401
+    """Webhooks asked for, and the shop's own statement kept. The shop's own statement is kept last: a shop without one
     (`platform_id`) was interrupted here, and goes through this again when its page is opened."""
     gateway = await app_state.gateways.for_shop(shop_id)
     await subscribe_all(gateway, await shop_by_id(shop_id), app_state.settings)
     await write_shop(app_state.store.database, shop_id, await gateway.shop_info())
-    shop = await shop_by_id(shop_id)
-    await app_state.jobs.enqueue("sync", shop_id, once=f"installed-{shop.installed_at}")
-    return shop
+    return await shop_by_id(shop_id)
 
 
 async def _remember(app_state: Any, state: str, domain: str) -> None:  # noqa: ANN401

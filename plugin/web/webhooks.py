@@ -22,6 +22,7 @@ from plugin.shops import shop_by_domain
 
 LARGEST_BODY: Final = 16 * 2**20
 _STORING: Final = 4.0  # seconds: the sender waits five
+_NUDGING: Final = 0.5
 _log = structlog.get_logger(__name__)
 
 
@@ -91,8 +92,9 @@ def _triggered(text: str | None) -> int | None:
 async def _nudge(request: Request, delivery: Delivery) -> None:
     """Wake the worker. The row is the truth: when this fails, the next sweep finds it."""
     try:
-        shop = await shop_by_domain(delivery.domain)
-        await request.app.state.jobs.nudge("inbox", shop.id)
+        async with asyncio.timeout(_NUDGING):
+            shop = await shop_by_domain(delivery.domain)
+            await request.app.state.jobs.nudge("inbox", shop.id)
     except NotFoundError:
         return
     except Exception as error:  # noqa: BLE001 - the delivery is stored, so the answer stays 200

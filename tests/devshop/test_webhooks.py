@@ -243,6 +243,44 @@ def test_compliance_goes_to_the_apps_own_address_without_a_subscription(client: 
     assert body_of(inbox, "customers/redact")["orders_to_redact"] == [100, 101]
 
 
+def test_what_else_happens_is_told_in_the_platforms_own_manner(client: Client, inbox: Inbox) -> None:
+    subscribe(
+        client, inbox, "CUSTOMERS_ENABLE", "CUSTOMERS_DISABLE", "CUSTOMERS_MARKETING_CONSENT_UPDATE",
+        "CUSTOMERS_PURCHASING_SUMMARY", "ORDERS_EDITED", "CHECKOUTS_CREATE", "CHECKOUTS_UPDATE", "CHECKOUTS_DELETE",
+        "SHOP_UPDATE", "APP_SCOPES_UPDATE",
+    )  # fmt: skip
+    shop = client.run[SHOP]
+    shop.enable_account(1)
+    shop.enable_account(1, enabled=False)
+    shop.update_customer(1, phone="+31600000000")
+    shop.set_sms_consent(1, "SUBSCRIBED")
+    order = shop.place_order(1, [(11, 2)])
+    shop.edit_order(order.id, order.lines[0].id, 1)
+    checkout = shop.begin_checkout(1, [(11, 2)])
+    shop.update_checkout(checkout.id, completed=True)
+    shop.delete_checkout(checkout.id)
+    shop.update_shop(timezone="Asia/Tokyo")
+    shop.change_scopes(["read_customers"])
+    client.run.settle()
+    assert body_of(inbox, "customers/enable")["state"] == "enabled"
+    assert body_of(inbox, "customers/disable")["state"] == "disabled"
+    consent = body_of(inbox, "customers_marketing_consent/update")
+    assert (consent["id"], consent["sms_marketing_consent"]["state"]) == (1, "subscribed")
+    summary = body_of(inbox, "customers/purchasing_summary")
+    assert (summary["customerId"], summary["lastOrderId"]) == (
+        "gid://shopify/Customer/1",
+        f"gid://shopify/Order/{order.id}",
+    )
+    assert body_of(inbox, "orders/edited")["order_edit"]["order_id"] == order.id
+    assert shop.state.data.orders[order.id].lines[0].current_quantity == 1
+    told = body_of(inbox, "checkouts/create")
+    assert (told["id"], told["completed_at"], told["line_items"][0]["quantity"]) == (checkout.id, None, 2)
+    assert body_of(inbox, "checkouts/update")["completed_at"] is not None
+    assert body_of(inbox, "checkouts/delete")["id"] == checkout.id
+    assert body_of(inbox, "shop/update")["iana_timezone"] == "Asia/Tokyo"
+    assert body_of(inbox, "app/scopes_update")["current"] == ["read_customers"]
+
+
 def test_the_clock_moves_what_is_told(client: Client, inbox: Inbox) -> None:
     subscribe(client, inbox, "CUSTOMERS_UPDATE")
     client.run[SHOP].advance(timedelta(days=1))

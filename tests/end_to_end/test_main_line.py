@@ -1,9 +1,15 @@
 """The main line as a story: given a shop, when it installs and lives on, then every part follows."""
 
+import asyncio
+import os
 import re
+import sys
 from pathlib import Path
 
-from tests.support.devshop_data import SHOP, small_data
+from plugin.jobs.watch import depths
+from tests.conftest import ENVIRONMENT
+from tests.support.devshop_data import NOW, SHOP, small_data
+from tests.support.invariants import assert_invariants
 from tests.support.whole import Whole, running_whole
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -41,6 +47,8 @@ async def test_from_installing_to_uninstalling(database_url: str) -> None:
         await a_second_push_writes_nothing(whole)
         await an_order_moves_a_visitor(whole)
         await the_storefront_knows_its_viewer_and_nobody_else(whole)
+        await the_invariants_hold_when_it_is_quiet(whole)
+        await the_doctor_has_looked_at_everything(whole, database_url)
         await uninstalling_ends_everything(whole)
 
 
@@ -89,6 +97,42 @@ async def the_storefront_knows_its_viewer_and_nobody_else(whole: Whole) -> None:
     assert nobody.json()["data"]["viewer"] is None
     straight = await whole.http.post(f"{whole.app_url}/storefront/graphql", json={"query": document})
     assert straight.status_code in {401, 403}
+
+
+async def the_invariants_hold_when_it_is_quiet(whole: Whole) -> None:
+    store = whole.app.state.store
+
+    async def quiet() -> bool:
+        waiting = await store.database.fetch("SELECT 1 FROM inbox /* every shop */ WHERE state = 'new'")
+        return not waiting and not await depths(whole.settings, store.database)
+
+    await whole.until(quiet)
+    await assert_invariants(store, now=lambda: NOW)
+
+
+async def the_doctor_has_looked_at_everything(whole: Whole, database_url: str) -> None:
+    environment = {
+        **os.environ,
+        **ENVIRONMENT,
+        "REBLOOM_DATABASE_URL": database_url,
+        "REBLOOM_APP_URL": whole.app_url,
+        "SHOPIFY_SHOP_URL": whole.settings.shop_url,
+    }
+    doctor = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "plugin", "doctor", env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    said = (await doctor.communicate())[0].decode()
+    for line in (
+        "settings are complete",
+        "the database has every migration",
+        "the encryption key fits the database",
+        "no row is of an unknown shop",
+        f"{SHOP} is reached, and its clock agrees with ours",
+        f"{SHOP}: every webhook is subscribed",
+    ):
+        assert f"✓ {line}" in said, said
+    # By the true clock this shop's days have passed; everything else holds.
+    assert set(re.findall(r"not so: (.*?) \(", said)) <= {"nobody's time to be judged again has passed"}
 
 
 async def uninstalling_ends_everything(whole: Whole) -> None:

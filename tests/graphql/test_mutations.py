@@ -100,11 +100,18 @@ async def test_bad_settings_are_refused_and_nothing_changed(world: World, argume
 async def test_work_is_asked_for(world: World) -> None:
     found = await world.data(
         """mutation { syncStart { sync { phase } userErrors { code } }
+        reconcileStart { reconciliation { missed } userErrors { code } }
         dry: tagPushStart(dryRun: true) { tagPush { phase } userErrors { code } } tagPushStart { userErrors { code } } }"""
     )
     assert found["syncStart"] == {"sync": {"phase": "WAITING"}, "userErrors": []}
+    assert found["reconcileStart"] == {"reconciliation": None, "userErrors": []}
     shop = world.a.id
-    assert world.jobs.asked == [("sync", shop, {}), ("push", shop, {"dry_run": True}), ("push", shop, {})]
+    assert world.jobs.asked == [
+        ("sync", shop, {}),
+        ("reconcile", shop, {}),
+        ("push", shop, {"dry_run": True}),
+        ("push", shop, {}),
+    ]
 
 
 async def test_an_offer_is_dismissed_and_not_shown_again(world: World) -> None:

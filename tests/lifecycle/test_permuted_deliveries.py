@@ -16,6 +16,7 @@ from plugin.ledger.store import Store
 from plugin.lifecycle.recompute import recompute_customers, recompute_shop
 from plugin.shops import ShopContext
 from tests.lifecycle.conftest import NOW, dump
+from tests.support.invariants import assert_invariants
 from tests.support.journeys import a_customer, an_order
 from tests.support.small_shop import a_shop
 
@@ -116,3 +117,4 @@ async def test_permuted_deliveries_end_in_the_history_told_from_all_facts(
     left, right = await dump(store, some.id, but=BUT), await dump(store, whole.id, but=BUT)
     for table in ("profiles", "placements", "stage_transitions"):
         assert left[table] == right[table], table
+    await assert_invariants(store, now=lambda: NOW, shop=some)

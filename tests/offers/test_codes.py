@@ -17,12 +17,16 @@ from integrations.devshop.server import DevShopConfig
 from plugin.domain.codes import code_id, code_text, folded
 from plugin.domain.instants import to_us
 from plugin.domain.offers import OfferResponse
+from plugin.jobs.handlers import Handlers
 from plugin.ledger.removals import delete_customer, merge_customers
 from plugin.ledger.store import Store
+from plugin.ledger.tables import Shop
 from plugin.lifecycle.codes import CodeReport, count_codes, sync_codes, withdraw_codes
 from plugin.lifecycle.deciding import offers_for, respond
 from plugin.lifecycle.granting import grant_offers
 from plugin.lifecycle.redemptions import RedemptionReport, record_redemptions
+from plugin.settings import read_settings
+from tests.conftest import ENVIRONMENT
 from tests.support.devshop import RunningDevShop, running_devshop
 from tests.support.devshop_data import NOW as NOON
 from tests.support.devshop_data import SHOP, small_data
@@ -309,7 +313,43 @@ async def test_removal_takes_every_code_of_ours_and_none_of_the_merchants(rig: R
     assert (rig.discounts(), await count_codes(rig.store, 1)) == ([], 0)
 
 
-@pytest.mark.parametrize("seed", range(3))
+class _Gateways:
+    """Every shop's gateway is the rig's."""
+
+    def __init__(self, gateway: MortalGateway) -> None:
+        self.gateway = gateway
+
+    async def for_shop(self, shop_id: int) -> MortalGateway:
+        return self.gateway
+
+
+async def _installed(scopes: str) -> int:
+    row = await Shop.create(
+        domain=SHOP, currency="EUR", timezone="UTC", status="installed", platform_id=1, installed_at=to_us(NOON),
+        primary_model="buyer-activity", tag_prefix="rbl-", lapse_ladder="90,180,360", granted_scopes=scopes,
+    )  # fmt: skip
+    return int(row.id)
+
+
+@pytest.mark.parametrize("scopes", ["write_customers,write_discounts", "write_customers"])
+async def test_the_jobs_after_a_change_of_a_play_make_the_codes_where_the_scope_is_granted(rig: Rig, scopes: str):
+    shop = await _installed(scopes)
+    assert shop == CONTEXT.id
+    await rig.stand(1, "departing", 95, rung=1)
+    handlers = Handlers(read_settings(ENVIRONMENT), rig.store, _Gateways(rig.gateway), None, rig.now)  # type: ignore[arg-type]
+    jobs = handlers.by_kind()
+    report = await jobs["offers"](shop)
+    assert (report["granted"], report["then"]) == (1, ["codes"])
+    made = await jobs["codes"](shop)
+    if "discounts" in scopes:
+        assert (made["created"], len(rig.discounts())) == (1, 1)
+    else:
+        assert made == {"stopped": "write_discounts is not granted"}
+        assert rig.discounts() == []
+    assert (await jobs["loyalty"](shop))["customers"] == 0
+
+
+@pytest.mark.parametrize("seed", range(2))
 async def test_whatever_happens_and_wherever_it_stops_the_codes_are_those_of_the_offers(rig: Rig, seed: int):
     """The model: an offer that stands has one working code, bound to its customer; nothing else works."""
     rng = random.Random(seed)

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from starlette.applications import Starlette
 
 from integrations.devshop.rows import Data
 from integrations.devshop.server import DevShopConfig
@@ -30,6 +31,7 @@ class Whole:
     settings: Settings
     devshop: RunningDevShop
     http: httpx.AsyncClient
+    app: Starlette
 
     async def install(self) -> httpx.Response:
         return await self.http.get(f"{self.app_url}/auth", params={"shop": SHOP}, follow_redirects=True)
@@ -85,13 +87,14 @@ async def running_whole(database_url: str, data: Data) -> AsyncIterator[Whole]:
                     "SHOPIFY_SHOP_URL": f"{devshop.base}/{{shop}}",
                 }
             )
-            server = uvicorn.Server(server_config(create_app(settings, now=lambda: NOW), host="127.0.0.1", port=0))
+            app = create_app(settings, now=lambda: NOW)
+            server = uvicorn.Server(server_config(app, host="127.0.0.1", port=0))
             serving = asyncio.create_task(server._serve(sockets=[listening]))
             while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers no event for it
                 await asyncio.sleep(0.02)
             try:
                 async with httpx.AsyncClient(timeout=20) as http:
-                    yield Whole(app_url, settings, devshop, http)
+                    yield Whole(app_url, settings, devshop, http, app)
             finally:
                 server.should_exit = True
                 await serving

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from plugin.domain.instants import parse_instant
 from plugin.errors import ShopUnavailableError
-from plugin.ledger.inbox import Delivery, list_set_aside, record_delivery, run_again, waiting_shops
+from plugin.ledger.inbox import Delivery, list_set_aside, open_aside, record_delivery, run_again, waiting_shops
 from plugin.ledger.store import Store
 from plugin.ledger.tables import SHOP_TABLES, Shop
 from plugin.shops import ShopContext
@@ -323,13 +323,28 @@ async def test_a_redacted_shop_leaves_nothing_but_records(post: Post, store: Sto
 
 async def test_a_redacted_person_is_nowhere(post: Post, store: Store, shop: ShopContext) -> None:
     await post(
-        ("customers/create", customer(1, 2)), ("orders/create", order(5, 2)), ("customers/update", b'{"id": "Ada')
-    )
+        ("customers/create", customer(1, 2)), ("orders/create", order(5, 2)),
+        ("customers/update", b'{"id": "ada@mail.example'), ("customers/update", b'{"id": "bea@mail.example'),
+    )  # fmt: skip
     assert await post(("customers/redact", {"customer": {"id": 1, "email": "ada@mail.example"}}, 9)) == [1]
     held = await facts(store, shop)
     assert (held["persons"], held["customers"][0][1:4]) == ([], (0, None, None))
     assert [row[:2] for row in held["orders"]] == [(5, 1)]
-    assert await store.database.fetch("SELECT DISTINCT sealed_body FROM inbox WHERE shop_id = $1", shop.id) == [("",)]
+    [aside] = await list_set_aside(store, shop.id)  # what is about somebody else waits on
+    assert "bea@mail" in (await open_aside(store, aside.webhook_id))[1]
+    wiped = "SELECT COUNT(*) FROM inbox WHERE shop_id = $1 AND reason = 'wiped by a redaction' AND sealed_body = ''"
+    assert await store.database.fetch(wiped, shop.id) == [(1,)]
+    assert await run_again(store, shop.id, "another") == 0
+    assert await run_again(store, shop.id, aside.webhook_id) == 1
+
+
+async def test_a_redaction_empties_the_folder_of_exports(store: Store, shop: ShopContext, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "customers-1.jsonl").write_text("Ada Canary")
+    await record_delivery(store, delivery(shop, 1, "customers/redact", {"customer": {"id": 1}}))
+    await apply_inbox(store, shop, None, now=lambda: NOW, limit=10, folder=folder)
+    assert not folder.exists()
 
 
 async def test_scopes_are_what_the_shop_says_now(post: Post, shop: ShopContext) -> None:

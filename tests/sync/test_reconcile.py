@@ -111,7 +111,6 @@ async def test_what_is_gone_since_it_last_changed_is_found_by_its_id(
     shop_side.advance(timedelta(minutes=20))
     made = shop_side.place_order(1, [(11, 1)])
     assert (await reconcile(store, shop, beside.gateway, now=lambda: NOW + timedelta(minutes=30))).missed == 1
-    await store.database.execute("UPDATE reconciliations SET walked_to = $1 WHERE shop_id = $2", to_us(NOW), shop.id)
     shop_side.delete_order(made.id)
     walked = await reconcile(store, shop, beside.gateway, now=lambda: LATER)
     assert (walked.gone, walked.changed) == (1, frozenset({1}))

@@ -153,6 +153,28 @@ async def test_any_order_with_duplicates_ends_as_the_order_of_the_shop(
     assert await state(store, other) == await state(store, one)
 
 
+PAIRS: Final = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=6)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pairs=PAIRS, gone=st.sets(st.integers(1, 5), max_size=2), data=st.data())
+async def test_merges_deletions_and_late_orders_keep_the_shops_totals(
+    store: Store, pairs: list[tuple[int, int]], gone: set[int], data: st.DataObject
+) -> None:
+    shop = await install_shop(f"m{next(_shops)}.myshopify.com")
+    orders: list[Told] = [("orders/create", order(number, 2, owner=number % 5 + 1), 2) for number in range(10, 20)]
+    merges: list[Told] = [("customers/merge", merge(kept, folded), 3) for kept, folded in pairs]
+    deleted: list[Told] = [("customers/delete", {"id": number}, 4) for number in sorted(gone)]
+    await tell(store, shop, data.draw(st.permutations([*orders, *merges, *deleted])))
+    totals = "SELECT COUNT(*), SUM(total) FROM orders WHERE shop_id = $1 AND deleted_at IS NULL"
+    assert await store.database.fetch(totals, shop.id) == [(10, 3_000_000)]
+    folded = (
+        "SELECT COUNT(*) FROM orders o JOIN customers c ON c.shop_id = o.shop_id AND c.id = o.customer_id"
+        " WHERE o.shop_id = $1 AND c.merged_into IS NOT NULL"
+    )
+    assert await store.database.fetch(folded, shop.id) == [(0,)]
+
+
 async def test_a_checkout_is_kept_without_the_person_and_shows_in_the_profile(store: Store, shop: ShopContext) -> None:
     await tell(store, shop, [("customers/create", customer(1, 2), 2), checkout(31, 3), checkout(32, 4, completed=True)])
     await recompute_customers(store, shop, [1], as_of=datetime(2026, 5, 9, tzinfo=UTC))

@@ -124,6 +124,18 @@ async def test_when_the_worker_cannot_be_woken_the_delivery_is_still_safe(doors:
     assert len(await deliveries(doors)) == 1
 
 
+async def test_a_queue_that_does_not_answer_holds_no_acknowledgement_up(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(_kind: str, _shop: int) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(doors.jobs, "nudge", never)
+    monkeypatch.setattr("plugin.web.webhooks._NUDGING", 0.05)
+    assert (await post(doors)).status_code == 200
+    assert len(await deliveries(doors)) == 1
+
+
 async def test_when_it_cannot_be_stored_it_is_asked_for_again(doors: Doors) -> None:
     await doors.store.database.execute("ALTER TABLE inbox RENAME TO inbox_away /* every shop */")
     response = await post(doors)

@@ -29,7 +29,7 @@ LEAST_CASES: Final = 50  # of all cuts together; with fewer the method is the pl
 MOST_CASES: Final = 1_500  # of one cut
 BLOCK_ROWS: Final = 256
 _SHORTEST, _LONGEST = 7.0, 30.0
-_FINALISTS: Final = 3
+_MARKS: Final = (" & ", " + ")
 _WIDE: Final = 2**40  # product ids are put below a row number by their last 40 bits
 _DISCOUNT: Final = 1.0 / np.log2(np.arange(2, FIRST + 2))
 _MIXER: Final = 0x9E3779B97F4A7C15  # Knuth's multiplicative hash: a draw that is the same in any process
@@ -76,8 +76,8 @@ def horizon_of(purchases: Purchases, as_of: int) -> float:
 
 
 def choose(purchases: Purchases, as_of: int, uses: Iterable[Use] = Use) -> dict[Use, Choice]:
-    """By recall@10 over the last cuts; of equals the simpler. The best single methods are tried again fused with each
-    other and multiplied with recent popularity."""
+    """By recall@10 over the last cuts; of equals the simpler. The best single methods are tried again put together, and
+    the best of all times recent popularity."""
     wanted = list(uses)
     horizon = horizon_of(purchases, as_of)
     cuts = [as_of - int((back + 1) * horizon * DAY_US) for back in range(CUTS)]
@@ -89,7 +89,8 @@ def choose(purchases: Purchases, as_of: int, uses: Iterable[Use] = Use) -> dict[
         if sum(len(each.row) for each in cases) < LEAST_CASES:
             continue
         _measure(use, fits, cases, fits[0].names(use), found[use])
-        _measure(use, fits, cases, _variants(use, found[use]), found[use])
+        _measure(use, fits, cases, _variants(found[use]), found[use])
+        _measure(use, fits, cases, _trends(found[use]), found[use])
         for each in fits:
             each.forget()
     span = (cuts[-1], as_of)
@@ -184,23 +185,39 @@ def _measure(
                 found.setdefault(name, []).append(measured(scorer, each, tie))
 
 
-def _variants(use: Use, found: dict[str, list[Figures]]) -> list[str]:
-    """Of the best method of each family: fused with the others', and times popularity."""
-    ranked = sorted(found, key=lambda name: -_mean(found[name]).recall)
-    families: dict[str, str] = {}
+def _variants(found: dict[str, list[Figures]]) -> list[str]:
+    """The best of each half-life, and the best of each kind, put together: by score and by rank."""
+    ranked = [name for name in sorted(found, key=lambda name: -_mean(found[name]).recall) if "popularity" not in name]
+    if not ranked:
+        return []
+    lives = _firsts(ranked, _life)
+    kinds = _firsts(ranked, _kind)
+    bases = _firsts(ranked, lambda name: name.split()[0])
+    names = [mark.join(group[:size]) for group in (lives, kinds) for size in (2, 3) for mark in _MARKS if group[1:]]
+    names += [" & ".join((*lives[:2], base)) for base in bases[1:2]]
+    return list(dict.fromkeys(names))
+
+
+def _trends(found: dict[str, list[Figures]]) -> list[str]:
+    """The best so far, times recent popularity."""
+    best = max(found, key=lambda name: _mean(found[name]).recall, default=POPULARITY)
+    return [] if best.startswith("popularity") else [f"{best} x popularity^{power}" for power in POWERS]
+
+
+def _firsts(ranked: Sequence[str], key: Callable[[str], str]) -> list[str]:
+    firsts: dict[str, str] = {}
     for name in ranked:
-        families.setdefault(_family(use, name), name)
-    best = [name for name in families.values() if not name.startswith("popularity")][:_FINALISTS]
-    names = [f"{name} x popularity^{power}" for name in best[:2] for power in POWERS]
-    names += [f"{best[0]} + {other}" for other in best[1:]]
-    if len(best) > 2:  # noqa: PLR2004 - all three
-        names.append(" + ".join(best))
-    return names
+        firsts.setdefault(key(name), name)
+    return list(firsts.values())
 
 
-def _family(use: Use, name: str) -> str:
-    words = name.replace(",", "").split()
-    return " ".join(words[:2]) if use is Use.BOUGHT_TOGETHER else words[0]
+def _life(name: str) -> str:
+    return name.partition(", ")[2]
+
+
+def _kind(name: str) -> str:
+    """Without half-life and penalty."""
+    return " ".join(word for word in name.partition(", ")[0].split() if not word.isdigit())
 
 
 def _choice(use: Use, found: dict[str, list[Figures]], span: tuple[int, int], horizon: float) -> Choice:

@@ -13,6 +13,7 @@ from plugin.domain.recommend.again import due, favourites, learned
 from plugin.domain.recommend.history import MOST_PRODUCTS, Block, History, Purchases, Sparse
 from plugin.domain.recommend.scorers import (
     Scorer,
+    blended,
     bm25,
     cosine,
     ease,
@@ -70,7 +71,8 @@ class Fits:
         return list(self._makers[use])
 
     def scorer(self, use: Use, name: str) -> Scorer | None:
-        """None where there is too little to fit it. `a + b` is the fusion of a and b, `a x popularity^p` what it says.
+        """None where there is too little to fit it. `a + b` is the fusion of the ranks of a and b, `a & b` the sum
+        of their scores, each of the best's, `a x popularity^p` what it says.
         Raises KeyError for a name that no method has."""
         key = (use, name)
         found = self._scorers.pop(key) if key in self._scorers else self._made(use, name)
@@ -85,14 +87,15 @@ class Fits:
         self._grams.clear()
 
     def _made(self, use: Use, name: str) -> Scorer | None:
-        if " + " in name:
-            parts = [scorer for part in name.split(" + ") if (scorer := self.scorer(use, part)) is not None]
-            return fused(parts) if parts else None
         base, _, power = name.partition(" x popularity^")
         if power:
             scorer = self.scorer(use, base)
             return scorer and trending(scorer, self.popularity(PLAIN_DAYS).astype(np.float32), float(power))
-        return self._makers[use][base]()
+        for mark, together_as in (" + ", fused), (" & ", blended):
+            if mark in name:
+                parts = [scorer for part in name.split(mark) if (scorer := self.scorer(use, part)) is not None]
+                return together_as(parts) if parts else None
+        return self._makers[use][name]()
 
     def popularity(self, days: float) -> Floats:
         if days not in self._popularity:

@@ -156,6 +156,19 @@ def fused(scorers: Sequence[Scorer]) -> Scorer:
     return scores
 
 
+def blended(scorers: Sequence[Scorer]) -> Scorer:
+    """Scores as shares of the row's best, added up."""
+
+    def scores(rows: Ints) -> Block:
+        total: Block = np.zeros((1, 1), dtype=np.float32)
+        for scorer in scorers:
+            block = scorer(rows)
+            total = total + block / np.maximum(block.max(axis=1, keepdims=True, initial=0), 1e-9)
+        return total
+
+    return scores
+
+
 def top_of(block: Block, count: int) -> Ints:
     """The columns of the highest scores of each row, best first; equal scores by column."""
     count = min(count, block.shape[1])
