@@ -14,6 +14,7 @@ from plugin.domain.offers import OfferPlacement
 from plugin.domain.plays.decide import OfferDecision, Refusal
 from plugin.ledger import readers, stage_readers
 from plugin.ledger.journeys import JourneyRow, journeys_of
+from plugin.ledger.predictions import PredictionModelRow, PredictionRow, prediction_models, predictions_of
 from plugin.ledger.readers import CustomerRow, ProductRow, SegmentRow
 from plugin.ledger.stage_readers import PlacementRow, SupersededRow, TransitionRow
 from plugin.ledger.store import Store
@@ -75,6 +76,10 @@ class Loaders:
             lambda ids: readers.segment_counts(database, shop_id, ids)
         )
         self.rfm_taken_at: DataLoader[int, int | None] = _by_id(lambda shops: readers.rfm_taken_at(database, shops))
+        self.predictions: DataLoader[int, PredictionRow | None] = _by_id(
+            lambda ids: predictions_of(database, shop_id, ids)
+        )
+        self.prediction_models: DataLoader[int, list[PredictionModelRow] | None] = _by_id(self._prediction_models)
         self.products: DataLoader[int, ProductRow | None] = _by_id(
             lambda ids: readers.products_by_id(database, shop_id, ids)
         )
@@ -127,6 +132,9 @@ class Loaders:
         from plugin.lifecycle.loyalty import accounts_of
 
         return await accounts_of(self._store.database, self._shop.id, ids, now=self._now)
+
+    async def _prediction_models(self, shops: Sequence[int]) -> dict[int, list[PredictionModelRow]]:
+        return {shop: await prediction_models(self._store.database, shop) for shop in shops}
 
     async def _wanted_tags(self, ids: Sequence[int]) -> Mapping[int, list[str]]:
         from plugin.lifecycle.publish import wanted_tags

@@ -16,6 +16,7 @@ from graphql_schema.node import Node
 from graphql_schema.offers.loyalty import LoyaltyAccount, account_type
 from graphql_schema.offers.types import Offer, OfferVerdict, check_first, offer_of, verdict_of
 from graphql_schema.pagination import NESTED_SIZE, Connection, Listing, Page, connection, given, page_of
+from graphql_schema.predictions.types import CustomerPredictions, predictions_of_row, why_unpredicted
 from graphql_schema.scalars import Money, money
 from graphql_schema.stages.types import (
     StagePlacement,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 _CUSTOMERS = [Access(scope=Scope.READ_CUSTOMERS)]
 MOST_OFFERS: Final = 20
 MOST_SUPERSEDED: Final = 100
-_NO_PREDICTIONS: Final = "No model of repurchase has been fitted on this shop's history yet."
 
 
 @strawberry.enum(description="Groups of customers by recency, frequency and money, by Shopify's names.")
@@ -95,11 +95,6 @@ class Rfm:
     )
     async def as_of(self, info: Info) -> datetime | None:
         return instant(await info.context.loaders.rfm_taken_at.load(info.context.shop.id))
-
-
-@strawberry.type(description="What a fitted model expects of a customer.", directives=_CUSTOMERS)
-class CustomerPredictions:
-    fitted_at: datetime = strawberry.field(description="When the model was fitted.")
 
 
 @strawberry.type(
@@ -187,12 +182,16 @@ class Customer(Node):
     @strawberry.field(
         description="What she is expected to do; null with `predictionsReason` where nothing can be said."
     )
-    def predictions(self) -> CustomerPredictions | None:
-        return None
+    async def predictions(self, info: Info) -> CustomerPredictions | None:
+        row = await info.context.loaders.predictions.load(self.row.id)
+        return predictions_of_row(row, info.context.shop.currency) if row else None
 
     @strawberry.field(description="Why there are no predictions; null when there are.")
-    def predictions_reason(self) -> str | None:
-        return _NO_PREDICTIONS
+    async def predictions_reason(self, info: Info) -> str | None:
+        if await info.context.loaders.predictions.load(self.row.id):
+            return None
+        models = await info.context.loaders.prediction_models.load(info.context.shop.id)
+        return why_unpredicted(models or [])
 
     @strawberry.field(
         description="The segments she is in; 10 without a size.",

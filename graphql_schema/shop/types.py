@@ -10,6 +10,7 @@ import strawberry
 from graphql_schema.access import Access, Scope, needs
 from graphql_schema.context import Info, instant
 from graphql_schema.errors import UserError
+from graphql_schema.predictions.types import PredictionModel, prediction_model
 from graphql_schema.recommendations.types import Recommender, recommender_of
 from graphql_schema.shop.lapse import Lapse, lapse_of
 from graphql_schema.shop.upkeep import DataRequest, Reconciliation, data_requests_of, reconciliation_of
@@ -176,6 +177,14 @@ class Shop:
     )
     async def recommender(self, info: Info) -> list[Recommender]:
         return [recommender_of(row) for row in await choices_of(info.context.store.database, self.shop.id)]
+
+    @strawberry.field(
+        description="The models of ordering again, one a horizon, with their quality; empty before the first fit.",
+        directives=needs(Scope.READ_CUSTOMERS),
+    )
+    async def prediction_models(self, info: Info) -> list[PredictionModel]:
+        models = await info.context.loaders.prediction_models.load(self.shop.id)
+        return [prediction_model(row) for row in models or []]
 
     @strawberry.field(description="How far the copy of its data is.")
     async def sync(self, info: Info) -> SyncStatus:

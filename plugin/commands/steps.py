@@ -15,6 +15,7 @@ from plugin.installations import Gateways
 from plugin.ledger.migrate import migrate
 from plugin.ledger.store import Store, open_store
 from plugin.lifecycle.offers import fit_offers
+from plugin.lifecycle.predicting import fit_predictions
 from plugin.lifecycle.publish import push_tags
 from plugin.lifecycle.recompute import recompute_shop
 from plugin.lifecycle.withdraw import withdraw
@@ -91,6 +92,7 @@ async def _recompute(
     *,
     anew: bool = False,
 ) -> dict[str, int]:
+    await fit_predictions(store, shop, now=as_of)
     report = await recompute_shop(
         store, shop, as_of=as_of, progress=lambda done, of: show("stages", done, of), anew=anew
     )

@@ -27,6 +27,7 @@ from plugin.lifecycle.fact_sheet import refresh_fact_sheet
 from plugin.lifecycle.granting import changed_since, grant_offers
 from plugin.lifecycle.loyalty import expiring, refresh_loyalty
 from plugin.lifecycle.offers import fit_offers
+from plugin.lifecycle.predicting import fit_predictions
 from plugin.lifecycle.publish import push_tags
 from plugin.lifecycle.recompute import recompute_customers, recompute_shop
 from plugin.lifecycle.redemptions import record_redemptions
@@ -112,6 +113,7 @@ class Handlers:
         shop = await shop_by_id(shop_id)
         await record_redemptions(self._store, shop)
         await refresh_loyalty(self._store, shop, now=self._now())
+        await fit_predictions(self._store, shop, now=self._now())
         report = await recompute_shop(self._store, shop, as_of=self._now())
         await grant_offers(self._store, shop, now=self._now())
         await refresh_fact_sheet(self._store, shop, now=self._now())

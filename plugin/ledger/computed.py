@@ -21,6 +21,7 @@ PROFILE_COLUMNS: Final = (
     "account_status", "added_at", "added_day", "cities", "countries", "regions", "email_domain", "language", "tags",
     "email_status", "sms_status", "spend_tier", "subscription_status",
     "loyalty_tier", "loyalty_points", "last_seen_at", "last_seen_day", "nps_score", "open_complaint",
+    "probability_alive", "expected_orders", "next_order_at", "next_order_day", "predicted_clv",
 )  # fmt: skip
 
 

@@ -66,6 +66,11 @@ class Profile(ShopRow):
     last_seen_day = column.day()
     nps_score = column.integer(null=True)
     open_complaint = column.integer(null=True)  # 1: a case is open
+    probability_alive = column.real()
+    expected_orders = column.real()  # within 90 days
+    next_order_at = column.instant(null=True)
+    next_order_day = column.day()
+    predicted_clv = column.money(null=True)
     due_at = column.instant(null=True)
     digest = column.integer(null=True)
     computed_at = column.instant()

@@ -49,6 +49,7 @@ def orm_config(url: str) -> dict[str, Any]:
                     "plugin.ledger.offer_tables",
                     "plugin.ledger.job_tables",
                     "plugin.ledger.recommendation_tables",
+                    "plugin.ledger.prediction_tables",
                 ],
                 "default_connection": name,
                 "migrations": "plugin.ledger.migrations",

@@ -56,6 +56,8 @@ HELD: Final[dict[str, tuple[Held, ...]]] = {
     ),
     "offer_redemptions": (Held(PERSON, ("source", "subject"), "customer_id"),),
     "point_spends": (Held(PERSON, (), "customer_id"),),
+    "predictions": (Held(PERSON, ("tier",), "customer_id"),),
+    "prediction_models": (Held(NOBODY, ("method", "reason")),),
     "loyalty_standings": (Held(PERSON, ("tier",), "customer_id"),),
     "referral_credits": (Held(PERSON, (), "friend_id"), Held(PERSON, (), "referrer_id")),
     "customer_picks": (Held(PERSON, ("use",), "customer_id"),),

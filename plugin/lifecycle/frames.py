@@ -25,12 +25,16 @@ from plugin.lifecycle.unseen import OrderRows, add_unseen
 
 _CUSTOMER: Final = (
     "id", "created_at", "shop_orders", "shop_spend", "shop_last_order_at", "account_status", "email_domain",
-    "email_status", "sms_status", "language", "tags", "country", "region", "city", "spend_tier",
+    "email_status", "sms_status", "language", "tags", "country", "region", "city",
 )  # fmt: skip
 _CUSTOMERS: Final = (
     f"SELECT {', '.join(f'c.{name} AS {name}' for name in _CUSTOMER)}, l.tier AS loyalty_tier,"
-    " l.points AS loyalty_points"
+    " l.points AS loyalty_points, COALESCE(e.tier, c.spend_tier) AS spend_tier,"
+    " CAST(ROUND(e.alive * 1000000) AS BIGINT) AS probability_alive,"
+    " CAST(ROUND(e.orders * 1000000) AS BIGINT) AS expected_orders,"
+    " e.next_day AS next_order_day, e.value AS predicted_clv"
     " FROM customers c LEFT JOIN loyalty_standings l ON l.shop_id = c.shop_id AND l.customer_id = c.id"
+    " LEFT JOIN predictions e ON e.shop_id = c.shop_id AND e.customer_id = c.id"
     " WHERE c.shop_id = $1 AND {c.id} AND c.deleted_at IS NULL AND c.merged_into IS NULL ORDER BY c.id"
 )
 _ORDER: Final = (
@@ -132,6 +136,12 @@ def _nullable(values: Ints) -> Column:
     return Column(np.where(null, 0, values), null)
 
 
+def _real(values: NDArray[Any]) -> Column:
+    """Of millionths: bulk reads carry integers."""
+    held = _nullable(whole(values))
+    return Column(held.values / 1_000_000, held.null)
+
+
 def _order_rows(found: Arrays, ids: Ints) -> OrderRows:
     owner, keep = _owners(found["customer_id"], ids)
     wanted = ("id", "processed_at", "voided_at", "total", "items", "discounted", "app_id", "location_id")
@@ -206,7 +216,10 @@ def _attributes(customers: Arrays) -> dict[str, Column]:
     for name, stated in _ONE_OF.items():
         columns[name] = text_column([list_text([one]) if one else None for one in _texts(customers[stated])])
     columns["subscription_status"] = text_column(nothing)
-    columns["loyalty_points"] = _nullable(customers["loyalty_points"])
+    for name in ("loyalty_points", "next_order_day", "predicted_clv"):
+        columns[name] = _nullable(whole(customers[name]))
+    for name in ("probability_alive", "expected_orders"):
+        columns[name] = _real(customers[name])
     for name in ("company_id", "created_by_app_id"):
         columns[name] = int_column(nothing)
     return columns

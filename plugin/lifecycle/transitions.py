@@ -238,7 +238,26 @@ def stated(frame: Frame, plan: Plan) -> dict[str, Column]:
     added = {"added_at": known(frame.created_at), "added_day": known(plan.calendar.day_of(frame.created_at))}
     left = _left(frame)
     day = Column(np.where(left.null, 0, plan.calendar.day_of(left.values)), left.null)
-    return {**frame.attributes, **added, "abandoned_checkout_day": day}
+    return {
+        **_unpredicted(frame),
+        **frame.attributes,
+        **added,
+        "abandoned_checkout_day": day,
+        **_next_order(frame, plan),
+    }
+
+
+def _unpredicted(frame: Frame) -> dict[str, Column]:
+    """Columns of predictions where none were read."""
+    null = np.ones(len(frame), dtype=np.bool_)
+    real, whole = Column(np.zeros(len(frame)), null), Column(np.zeros(len(frame), dtype=np.int64), null)
+    return {"probability_alive": real, "expected_orders": real, "predicted_clv": whole, "next_order_day": whole}
+
+
+def _next_order(frame: Frame, plan: Plan) -> dict[str, Column]:
+    """When the day begins by which an order is expected."""
+    day = frame.attributes.get("next_order_day") or _unpredicted(frame)["next_order_day"]
+    return {"next_order_at": Column(np.where(day.null, 0, plan.calendar.start_of(day.values)), day.null)}
 
 
 def _left(frame: Frame) -> Column:

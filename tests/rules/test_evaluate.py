@@ -56,6 +56,7 @@ def three_customers() -> Batch:
         "gap_median": real_column(45.5, None, None),
         "average_order_value": real_column(25.0, 12.35, None),
         "discount_share": real_column(0.5, 0.0, None),
+        "probability_alive": real_column(0.9, 0.25, None),
         "language": text_column(["en", "", None]),
         "email_domain": text_column(["example.com", "shop.example", None]),
         "tags": text_column([list_text(["VIP", "Straße"], folded=True), list_text(["vip-old"], folded=True), None]),
@@ -205,10 +206,12 @@ def chosen(rule: Rule) -> str:
         ("shopify_email.clicked NOT MATCHES (activity_id = 1)", "ABC"),
         ("shopify_email.clicked MATCHES (count = 0)", "ABC"),
         ("shopify_email.opened MATCHES (count >= 1)", ""),
+        ("probability_alive > 0.25", "A"),
+        ("probability_alive IS NULL", "C"),
         # 10 What has no data yet is missing.
-        ("probability_alive > 0", ""),
-        ("probability_alive IS NULL", "ABC"),
-        ("NOT probability_alive = 1", "ABC"),
+        ("next_replenishment_date >= today", ""),
+        ("next_replenishment_date IS NULL", "ABC"),
+        ("NOT next_replenishment_date = today", "ABC"),
     ],
 )  # fmt: skip
 def test_a_rule_chooses_exactly(text: str, who: str) -> None:
@@ -269,7 +272,7 @@ def test_a_column_that_was_not_given_raises() -> None:
 def test_no_customers_give_no_verdicts() -> None:
     nobody = np.zeros(0, dtype=np.int64)
     batch = Batch(nobody, nobody, BERLIN, {"orders": int_column([])})
-    verdicts = evaluate(parse("number_of_orders > 1 AND NOT probability_alive = 2").rule, batch)
+    verdicts = evaluate(parse("number_of_orders > 1 AND NOT number_of_orders = 2").rule, batch)
     assert (len(verdicts.holds), len(verdicts.valid_until)) == (0, 0)
 
 

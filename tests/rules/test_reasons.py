@@ -53,7 +53,8 @@ def test_a_reason_keeps_measure_value_operator_and_threshold() -> None:
          ["orders placed 1 MATCHES (date >= -30d, count >= 1)"]),
         ("orders_placed NOT MATCHES (date >= -30d)", BEN, ["orders placed 0 NOT MATCHES (date >= -30d)"]),
         ("shopify_email.opened MATCHES ()", ANNA, ["shopify email.opened 0 NOT MATCHES ()"]),
-        ("probability_alive > 0.8", ANNA, ["probability alive IS NULL"]),
+        ("probability_alive > 0.8", ANNA, ["probability alive 0.9 > 0.8"]),
+        ("probability_alive > 0.8", CEM, ["probability alive IS NULL"]),
     ],
 )  # fmt: skip
 def test_the_deciding_comparisons_are_told_as_they_stand(rule: str, row: int, says: list[str]) -> None:

@@ -61,7 +61,7 @@ def _profile(rng: random.Random, customer_id: int, calendar: ShopCalendar) -> Re
     for name in ("net_spend", "paid", "refunded"):
         found[name] = rng.choice((0, 123_500, 1_000_000, -5, 123_501))
     found["open_complaint"] = rng.randrange(2)
-    for name in ("first_order", "last_order", "return_order", "abandoned_checkout", "added", "last_seen"):
+    for name in ("first_order", "last_order", "return_order", "abandoned_checkout", "added", "last_seen", "next_order"):
         instant = _instant(rng) if name == "added" else _or_none(rng, _instant(rng))
         found[f"{name}_at"] = instant
         found[f"{name}_day"] = None if instant is None else calendar.today(instant)
@@ -75,10 +75,12 @@ def _profile(rng: random.Random, customer_id: int, calendar: ShopCalendar) -> Re
         "nps_score",
     ):
         found[name] = _or_none(rng, rng.randrange(1, 6))
+    found["predicted_clv"] = _or_none(rng, rng.choice((0, 123_500, 123_501)))
     for name, days in zip(("lapse_1", "lapse_2", "lapse_3"), rng.choice(LAPSES), strict=True):
         found[name] = _or_none(rng, days)
     found |= {"unbroken_days": rng.randrange(4), "laps": rng.randrange(3)}
-    for name in ("gap_median", "average_order_value", "refund_rate", "discount_share"):
+    for name in ("gap_median", "average_order_value", "refund_rate", "discount_share", "expected_orders",
+                 "probability_alive"):  # fmt: skip
         found[name] = _or_none(rng, rng.choice((0.0, 0.5, 12.35, 1 / 3, 45.0, 7.5)))
     for name in ("company_id", "created_by_app_id"):
         found[name] = _or_none(rng, rng.choice((1, 129_785, 2**62)))

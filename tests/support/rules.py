@@ -67,8 +67,12 @@ AGES = st.one_of(
     refs("days_since_last_order", "days_since_first_order", "days_since_return", "days_since_added"),
     staged("days_in_stage"),
 )
-DATED = refs("first_order_date", "last_order_date", "customer_added_date", "abandoned_checkout_date", "last_seen_date")
-REALS = refs("order_gap_median_days", "average_order_value", "refund_rate", "discount_order_share")
+DATED = refs("first_order_date", "last_order_date", "customer_added_date", "abandoned_checkout_date", "last_seen_date",
+    "predicted_next_order_date",
+)  # fmt: skip
+REALS = refs("order_gap_median_days", "average_order_value", "refund_rate", "discount_order_share",
+    "probability_alive", "expected_orders_90d",
+)  # fmt: skip
 STRINGS = st.one_of(
     refs("customer_language", "customer_email_domain", "rfm_group", "email_subscription_status"),
     staged("lifecycle_stage", "previous_stage"),
@@ -100,7 +104,7 @@ def affixed(of: st.SearchStrategy[AttributeRef], values: st.SearchStrategy[TextV
 ATTRIBUTE_CLAUSES = st.one_of(
     ordered(INTEGERS, WHOLE), listed(INTEGERS, WHOLE),
     ordered(AGES, AGE), listed(AGES, AGE), ordered(AGES, AGE),
-    ordered(refs("amount_spent"), AMOUNT), ordered(REALS, REAL),
+    ordered(refs("amount_spent", "predicted_clv"), AMOUNT), ordered(REALS, REAL),
     ordered(DATED, DATES), ordered(DATED, DATES),
     st.builds(Comparison, STRINGS, SAME, TEXT), listed(STRINGS, TEXT), affixed(STRINGS, TEXT),
     st.builds(Contains, refs("customer_tags"), TAG, st.booleans()), affixed(refs("customer_tags"), TAG),
