@@ -7,7 +7,7 @@ from plugin.ledger.shop_table import CreateShopTable
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rebloom", "0008_recommendations"), ("rebloom", "0014_engagement")]
+    dependencies = [("rebloom", "0014_engagement")]
 
     operations = [
         CreateShopTable(
