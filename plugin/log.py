@@ -96,5 +96,8 @@ def configure_logging(*, level: str = "INFO", as_json: bool | None = None) -> No
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # as uvicorn sets itself up, it goes past what hides
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
     for noisy in ("httpx", "httpcore", "dbos", "tortoise", "uvicorn.access", "strawberry.execution"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

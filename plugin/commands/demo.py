@@ -21,7 +21,17 @@ import httpx
 import uvicorn
 
 from integrations.devshop.signing import session_token
-from plugin.commands.demo_queries import EXAMPLE, EXPLORER, PUSH, PUSH_AGAIN, SEGMENT, SEGMENTS, STAGES, SYNC
+from plugin.commands.demo_queries import (
+    EXAMPLE,
+    EXPLORER,
+    PUSH,
+    PUSH_AGAIN,
+    RECOMMENDERS,
+    SEGMENT,
+    SEGMENTS,
+    STAGES,
+    SYNC,
+)
 from plugin.commands.devshop import domain_of
 from plugin.commands.serve import server_config
 from plugin.domain.money import from_scaled
@@ -35,6 +45,7 @@ _FOLDER: Final = Path(".demo")
 _KEY, _SECRET = "rebloom-dev", "rebloom-dev-secret"
 _SHOP: Final = "rebloom-demo"
 _SHOP_PORT: Final = 9292
+_NEWS: Final = 5.0  # seconds between two words about a long step
 _PATIENCE: Final = 3600.0  # seconds for the longest step, on any machine
 _ACCEPTED: Final = 200
 
@@ -81,14 +92,16 @@ class _Demo:
         sync = await self._synced()
         stages = await self._classified()
         segments = await self._segments()
-        offer = await self._offer()
         tags = await self._pushed()
+        recommenders = await self._recommended()
+        offer = await self._offer()
         return {
             "shop": self._domain,
             "installed": True,
             **sync,
             "stages": stages,
             "segments": segments,
+            "recommenders": recommenders,
             "offer": offer,
             "tags": tags,
             "seconds": round(time.monotonic() - began, 1),
@@ -162,16 +175,26 @@ class _Demo:
         _say("segments", ", ".join(f"{name} {count:,}" for name, count in members.items()))
         return members
 
-    async def _offer(self) -> dict[str, Any] | None:
-        """An example with its reason; waits for the recommendations to be fitted."""
-        began = time.monotonic()
-        while True:
-            customers = (await self._ask(EXAMPLE))["customers"]["nodes"]
-            offers = [(customer, offer) for customer in customers for offer in customer["offers"]]
-            crossed = [pair for pair in offers if pair[1]["kind"] == "CROSS_SELL"]
-            if crossed or time.monotonic() - began > 30:  # noqa: PLR2004 - a shop of one product has none
-                break
+    async def _recommended(self) -> dict[str, str]:
+        """Which method the shop's own backtest chose for each use; that takes about a minute."""
+        began = shown = time.monotonic()
+        while not (chosen := (await self._ask(RECOMMENDERS))["shop"]["recommender"]):
+            if time.monotonic() - shown > _NEWS:
+                shown = time.monotonic()
+                _progress(f"trying methods on the shop's own past, {shown - began:.0f} s so far")
             await _patiently(began)
+        for each in chosen:
+            figures = "" if each["recallAt10"] is None else (
+                f" (recall@10 {each['recallAt10']:.3f}, {each['popularityRecallAt10']:.3f} by popularity)"
+            )  # fmt: skip
+            _say("recommends", f"{each['use'].lower().replace('_', ' ')}: {each['method']}{figures}")
+        return {each["use"]: each["method"] for each in chosen}
+
+    async def _offer(self) -> dict[str, Any] | None:
+        """An example with its reason, a cross-sell where the customers looked at have one."""
+        customers = (await self._ask(EXAMPLE))["customers"]["nodes"]
+        offers = [(customer, offer) for customer in customers for offer in customer["offers"]]
+        crossed = [pair for pair in offers if pair[1]["kind"] == "CROSS_SELL"]
         if not offers:
             _say("offers", "none for the customers looked at")
             return None
@@ -185,20 +208,28 @@ class _Demo:
 
     async def _pushed(self) -> dict[str, int]:
         first = await self._push_finished()
+        written = await self._tags_on_record()  # the shop's echo may have started another push since
         await self._ask(PUSH_AGAIN)
         second = await self._push_finished(after=first["startedAt"])
         _say(
             "tags pushed",
-            f"{first['added']:,} written, {first['removed']:,} removed, {first['refused']:,} refused; "
+            f"{written:,} written, {first['removed']:,} removed, {first['refused']:,} refused; "
             f"a second push wrote {second['added'] + second['removed']:,} and skipped {second['skipped']:,} customers",
         )
         return {
-            "written": first["added"],
+            "written": written,
             "removed": first["removed"],
             "refused": first["refused"],
             "skipped": second["skipped"],
             "second_push_writes": second["added"] + second["removed"],
         }
+
+    async def _tags_on_record(self) -> int:
+        shop = await shop_by_domain(self._domain)
+        ((count,),) = await self._store.database.fetch(
+            "SELECT COUNT(*) FROM tag_records WHERE shop_id = $1 AND state = 'written'", shop.id
+        )
+        return int(count)
 
     async def _push_finished(self, *, after: str | None = None) -> dict[str, Any]:
         began = time.monotonic()

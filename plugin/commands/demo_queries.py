@@ -17,6 +17,7 @@ EXAMPLE: Final = """{
   } }
 }"""
 PUSH: Final = "{ shop { tagPush { phase added removed skipped refused startedAt finishedAt } } }"
+RECOMMENDERS: Final = "{ shop { recommender { use method recallAt10 popularityRecallAt10 } } }"
 PUSH_AGAIN: Final = "mutation { tagPushStart { userErrors { field message code } } }"
 EXPLORER: Final = """mutation {
   partnerTokenCreate(name: "Explorer", scopes: ["read_customers", "read_lifecycle", "read_segments", "read_offers",

@@ -60,7 +60,7 @@ async def the_readme_queries_run(whole: Whole) -> None:
 
 
 async def a_second_push_writes_nothing(whole: Whole) -> None:
-    before = dict(whole.devshop[SHOP].state.writes)
+    before = of_the_push(whole)
     started = (await whole.ask("{ shop { tagPush { startedAt added } } }"))["shop"]["tagPush"]
     assert started["added"] == 3
     await whole.ask("mutation { tagPushStart { userErrors { message } } }")
@@ -70,7 +70,13 @@ async def a_second_push_writes_nothing(whole: Whole) -> None:
         return push["phase"] == "DONE" and push["skipped"] == 3
 
     await whole.until(pushed_again)
-    assert dict(whole.devshop[SHOP].state.writes) == before
+    assert of_the_push(whole) == before
+
+
+def of_the_push(whole: Whole) -> dict[str, int]:
+    """The writes that a push makes; codes of offers are made beside it."""
+    writes = whole.devshop[SHOP].state.writes
+    return {name: count for name, count in writes.items() if name in {"tagsAdd", "tagsRemove", "metafieldsSet"}}
 
 
 async def an_order_moves_a_visitor(whole: Whole) -> None:

@@ -54,7 +54,7 @@ def running_devshop(config: DevShopConfig) -> Iterator[RunningDevShop]:
     listener.bind(("127.0.0.1", 0))
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"
     shops = DevShops(replace(config, base=base))
-    server = uvicorn.Server(uvicorn.Config(asgi(shops), log_level="critical", access_log=False))
+    server = uvicorn.Server(uvicorn.Config(asgi(shops), log_config=None, access_log=False))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
     thread.start()
     end = time.monotonic() + STARTED_WITHIN
