@@ -117,8 +117,7 @@ class Handlers:
         report = await recompute_shop(self._store, shop, as_of=self._now())
         await grant_offers(self._store, shop, now=self._now())
         await refresh_fact_sheet(self._store, shop, now=self._now())
-        then = ["push", "codes", "recommend"]
-        return {"customers": report.customers, "transitions": report.transitions, "then": then}
+        return {"customers": report.customers, "transitions": report.transitions, "then": ["push", "codes"]}
 
     async def recommend(self, shop_id: int) -> dict[str, Any]:
         """The shop's own backtest and what follows from it: minutes of work, so beside the shop's other jobs."""

@@ -37,6 +37,7 @@ DAY: Final = timedelta(days=1)
 SCHEDULE: Final = (
     # Scores relative to the shop's population, the lapse fit and the offers move with the day.
     Periodic(kind="recompute", every=DAY, at=timedelta(hours=3)),
+    Periodic(kind="recommend", every=DAY, at=timedelta(hours=4)),
     # What no webhook brought, and subscriptions that the platform has dropped.
     Periodic(kind="reconcile", every=DAY, at=timedelta(hours=1)),
     Periodic(kind="topics", every=DAY, at=timedelta(minutes=30)),
