@@ -91,8 +91,8 @@ class _Demo:
             await self._ask(SEGMENT, name=name, query=query, tag=tag)
         sync = await self._synced()
         stages = await self._classified()
-        segments = await self._segments()
         tags = await self._pushed()
+        segments = await self._segments()  # memberships are written after the stages, and the push comes after both
         recommenders = await self._recommended()
         offer = await self._offer()
         return {
