@@ -5,7 +5,7 @@ A handler gives a small summary; the kinds under `then` are put in line when it 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from functools import wraps
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from plugin.domain.instants import from_us, to_us
-from plugin.jobs.queue import Handler, Jobs
+from plugin.jobs.queue import CLOSE, Handler, Jobs
 from plugin.jobs.schedule import SCHEDULE, due
+from plugin.ledger import unplaced
 from plugin.ledger.inbox import mark_leavers, waiting_shops
 from plugin.ledger.push_records import is_withdrawn
 from plugin.ledger.retention import let_go
@@ -24,7 +25,7 @@ from plugin.ledger.store import Store
 from plugin.ledger.tables import Shop
 from plugin.lifecycle.codes import sync_codes
 from plugin.lifecycle.fact_sheet import refresh_fact_sheet
-from plugin.lifecycle.granting import changed_since, grant_offers
+from plugin.lifecycle.granting import grant_offers
 from plugin.lifecycle.loyalty import expiring, refresh_loyalty
 from plugin.lifecycle.offers import fit_offers
 from plugin.lifecycle.predicting import fit_predictions
@@ -91,6 +92,7 @@ class Handlers:
             "reconcile": self.reconcile,
             "topics": self.topics,
             "seal": self.seal,
+            CLOSE: self.settled,
         }
         return {"inbox": self.inbox} | {kind: _while_installed(work) for kind, work in of_installed.items()}
 
@@ -111,13 +113,19 @@ class Handlers:
 
     async def recompute(self, shop_id: int) -> dict[str, Any]:
         shop = await shop_by_id(shop_id)
+        await fit_predictions(self._store, shop, now=self._now())
+        placed = await self._place_all(shop)
+        await refresh_fact_sheet(self._store, shop, now=self._now())
+        return placed
+
+    async def _place_all(self, shop: ShopContext) -> dict[str, Any]:
+        await unplaced.take(self._store.database, shop.id)
         await record_redemptions(self._store, shop)
         await refresh_loyalty(self._store, shop, now=self._now())
-        await fit_predictions(self._store, shop, now=self._now())
         report = await recompute_shop(self._store, shop, as_of=self._now())
         await grant_offers(self._store, shop, now=self._now())
-        await refresh_fact_sheet(self._store, shop, now=self._now())
-        return {"customers": report.customers, "transitions": report.transitions, "then": ["push", "codes"]}
+        summary = {"customers": report.customers, "transitions": report.transitions}
+        return {**summary, "then": ["push", "codes"], "close": True}
 
     async def recommend(self, shop_id: int) -> dict[str, Any]:
         """The shop's own backtest and what follows from it: minutes of work, so beside the shop's other jobs."""
@@ -133,16 +141,25 @@ class Handlers:
         """Apply what has arrived until nothing is left, then place the customers it touched."""
         shop = await shop_by_id(shop_id)
         gateway = await self._gateways.for_shop(shop_id) if shop.status == "installed" else None
-        touched: set[int] = set()
         folder = work_folder(self._settings, shop.domain)
-        while changed := await apply_inbox(self._store, shop, gateway, now=self._now, limit=_DRAIN, folder=folder):
-            touched.update(changed)
-        shop = await shop_by_id(shop_id)
-        if touched and shop.status == "installed":
-            used = await record_redemptions(self._store, shop, customers=touched)
-            await self._members(shop, touched | used.referrers, also=touched)
-            return {"customers": len(touched), "then": ["push", "codes"]}
-        return {"customers": 0}
+        while await apply_inbox(self._store, shop, gateway, now=self._now, limit=_DRAIN, folder=folder):
+            pass  # who changed is noted; they are placed once, when all is in
+        return await self._place_noted(await shop_by_id(shop_id))
+
+    async def _place_noted(self, shop: ShopContext) -> dict[str, Any]:
+        """Everybody whose facts have changed, also by a job that was killed before it came to this. The notes go when
+        what follows stands in line (`settled`)."""
+        if shop.status != "installed" or not (touched := await unplaced.take(self._store.database, shop.id)):
+            return {"customers": 0}
+        used = await record_redemptions(self._store, shop, customers=touched)
+        touched |= used.referrers
+        await self._members(shop, touched)
+        return {"customers": len(touched), "then": ["push", "codes"], "close": True}
+
+    async def settled(self, shop_id: int) -> dict[str, Any]:
+        """Who was placed is noted no more."""
+        await unplaced.settle(self._store.database, shop_id)
+        return {}
 
     async def push(self, shop_id: int, *, dry_run: bool = False) -> dict[str, Any]:
         shop = await shop_by_id(shop_id)
@@ -159,17 +176,13 @@ class Handlers:
 
     async def loyalty(self, shop_id: int) -> dict[str, Any]:
         """After the program was changed: everybody's tier and points by it."""
-        shop = await shop_by_id(shop_id)
-        changed = await self._members(shop, None)
-        return {"customers": changed, "then": ["push", "codes"]}
+        return await self._place_all(await shop_by_id(shop_id))
 
-    async def _members(self, shop: ShopContext, customers: set[int] | None, also: Iterable[int] = ()) -> int:
-        """Points and tiers of these (None: of all), then the profiles and offers of those who changed, and `also`."""
-        changed = await refresh_loyalty(self._store, shop, now=self._now(), customers=customers)
-        placed = changed.union(also)
-        await recompute_customers(self._store, shop, sorted(placed), as_of=self._now())
-        await grant_offers(self._store, shop, now=self._now(), customers=placed)
-        return len(changed)
+    async def _members(self, shop: ShopContext, customers: set[int]) -> None:
+        """Points and tiers of these, then their profiles and offers."""
+        await refresh_loyalty(self._store, shop, now=self._now(), customers=customers)
+        await recompute_customers(self._store, shop, sorted(customers), as_of=self._now())
+        await grant_offers(self._store, shop, now=self._now(), customers=customers)
 
     async def codes(self, shop_id: int) -> dict[str, Any]:
         """The shop's discount codes as the offers on record want them."""
@@ -182,14 +195,17 @@ class Handlers:
         return asdict(await sync_codes(self._store, shop, gateway, now=self._now))
 
     async def sweep(self, shop_id: int) -> dict[str, Any]:
-        shop, started = await shop_by_id(shop_id), self._now()
-        await self._members(shop, set(await expiring(self._store.database, shop.id, now=started)))
-        moved = await sweep(self._store, shop, as_of=started)
-        if moved:
-            await grant_offers(
-                self._store, shop, now=self._now(), customers=await changed_since(self._store, shop_id, started)
-            )
-        return {"customers": moved, "then": ["push", "codes"] if moved else []}
+        """Whose time has come: those by their own instant, then their offers, and whoever was noted before."""
+        shop, started, database = await shop_by_id(shop_id), self._now(), self._store.database
+        async with database.transaction() as session:
+            await unplaced.note(session, shop_id, await expiring(session, shop_id, now=started))
+        noted = await unplaced.take(database, shop_id)
+        await self._members(shop, noted)
+        await unplaced.note_due(database, shop_id, to_us(started))
+        due = await unplaced.take(database, shop_id) - noted
+        await sweep(self._store, shop, as_of=started)
+        await grant_offers(self._store, shop, now=self._now(), customers=due)
+        return {"customers": len(noted | due), "then": ["push", "codes"] if noted or due else [], "close": True}
 
     async def token(self, shop_id: int) -> dict[str, Any]:
         """New tokens before the old ones end, so that no call has to wait for them and none is lost in idle months."""
@@ -205,11 +221,8 @@ class Handlers:
         if not await self._ever_copied(shop):
             return {"stopped": "not copied yet"}
         walked = await reconcile(self._store, shop, await self._gateways.for_shop(shop_id), now=self._now)
-        if walked.changed:
-            await recompute_customers(self._store, shop, sorted(walked.changed), as_of=self._now())
-            await grant_offers(self._store, shop, now=self._now(), customers=set(walked.changed))
         found = {"missed": walked.missed, "outdated": walked.outdated, "gone": walked.gone}
-        return {**found, "then": ["push"] if walked.changed else []}
+        return {**found, **await self._place_noted(shop)}
 
     async def topics(self, shop_id: int) -> dict[str, Any]:
         """Ask again for the webhooks that the shop does not send (any more)."""
@@ -244,7 +257,7 @@ class Handlers:
                 await self._once("token", shop.id, f"ends-{ends}")
             if shop.platform_id is None or not await self._ever_copied(shop):
                 await self._once("settle", shop.id, f"installed-{shop.installed_at}")
-        for shop_id in await waiting_shops(self._store):
+        for shop_id in {*await waiting_shops(self._store), *await unplaced.shops_with_unplaced(self._store.database)}:
             await self._jobs.nudge("inbox", shop_id)
         await self._jobs.forget_before(now - _KEEP_JOBS)
 

@@ -27,9 +27,10 @@ from plugin.jobs.failures import failure_of, raised, waits
 from plugin.jobs.liveness import BEAT, beat, forget, tick_for_ever
 from plugin.ledger.database import Database
 
-Handler = Callable[..., Awaitable[Mapping[str, Any]]]  # (shop_id, **arguments) -> summary, with `then`
+Handler = Callable[..., Awaitable[Mapping[str, Any]]]  # (shop_id, **arguments) -> summary, with `then` and `close`
 
 QUEUE: Final = "shops"
+CLOSE: Final = "close"  # run when the followers of a job that asks for it stand in line
 _BESIDE: Final = frozenset({"recommend"})  # kinds that take minutes and write tables of their own
 _VERSION: Final = "1"  # raised only when running jobs cannot be finished by new code
 _AT_ONCE: Final = 8  # jobs of one process; most of their time they wait for a shop or the database
@@ -80,6 +81,8 @@ async def _run(job_id: str, kind: str, shop_id: int, arguments: dict[str, Any], 
             SetEnqueueOptions(queue_partition_key=_line(follower, shop_id)),
         ):
             await DBOS.enqueue_workflow_async(QUEUE, _job, follower, shop_id, {})
+    if summary.get("close"):
+        await _handle(CLOSE, shop_id, {})
     return summary
 
 

@@ -1,4 +1,5 @@
-"""The tables of jobs that last: the clock of the minute, and what a push has to remember between its lives.
+"""The tables of jobs that last: the clock of the minute, and what a push has to remember between its lives, and who
+is still to be placed.
 
 `push_files` names customers by their numbers, like `tag_records`; none holds a name or an address.
 """
@@ -63,4 +64,15 @@ class Withdrawal(ShopRow):
         key = ("shop_id",)
 
 
-JOB_TABLES: Final[tuple[type[ShopRow], ...]] = (TagPrefix, PushFile, Withdrawal)
+class UnplacedCustomer(ShopRow):
+    """A customer whose facts have changed since it was placed. `taken`: a job is at it."""
+
+    customer_id = column.key()
+    taken = column.flag()
+
+    class Meta:
+        table = "unplaced_customers"
+        key = ("shop_id", "customer_id")
+
+
+JOB_TABLES: Final[tuple[type[ShopRow], ...]] = (TagPrefix, PushFile, Withdrawal, UnplacedCustomer)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 from tortoise import Tortoise
+from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.connection import get_connection
 from tortoise.migrations.executor import MigrationExecutor
+from tortoise.migrations.graph import MigrationKey
+from tortoise.migrations.recorder import MigrationRecorder
+from tortoise.transactions import in_transaction
 
 from plugin.ledger.database import Database
 
@@ -67,13 +73,45 @@ async def migrate(url: str) -> list[str]:
     async with _one_at_a_time(url):
         await Tortoise.init(config=config)
         try:
-            executor = MigrationExecutor(get_connection(next(iter(config["connections"]))), config["apps"])
-            await executor.migrate(
-                progress=lambda event, _app, name: applied.append(name) if event == "apply_done" else None
-            )
+            executor = _WholeSteps(get_connection(next(iter(config["connections"]))), config["apps"])
+            async for name in executor.steps():
+                applied.append(name)
         finally:
             await Tortoise.close_connections()
     return applied
+
+
+class _WholeSteps(MigrationExecutor):
+    """Each migration and the record of it in one transaction. Tortoise's own way records it in another one, and on
+    SQLite runs it as a script, which commits at each statement: killed between, it could never go on."""
+
+    async def steps(self) -> AsyncIterator[str]:
+        """Apply what is missing; the name of each when it is done."""
+        await self.loader.build_graph()
+        await self.recorder.ensure_schema(self._schema_editor(atomic=False))
+        for step in await self.plan():
+            key = MigrationKey(app_label=step.migration.app_label, name=step.migration.name)
+            state = await self._project_state(set(await self.recorder.applied_migrations()), upto=key)
+            async with in_transaction(self.connection.connection_name) as client:
+                editor = self._schema_editor(atomic=True)
+                editor.client = client
+                if isinstance(client, SqliteClient):
+                    client.execute_script = partial(_one_by_one, client)  # type: ignore[method-assign]
+                await step.migration.apply(state, schema_editor=editor)
+                await MigrationRecorder(client).record_applied(key.app_label, key.name)
+            yield key.name
+
+
+async def _one_by_one(client: SqliteClient, script: str) -> None:
+    """A script inside the transaction that is open."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            await client.execute_query(statement)
+            statement = ""
+    if statement.strip():
+        await client.execute_query(statement)
 
 
 async def missing_migrations(database: Database) -> list[str]:

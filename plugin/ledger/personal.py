@@ -63,6 +63,7 @@ HELD: Final[dict[str, tuple[Held, ...]]] = {
     "customer_picks": (Held(PERSON, ("use",), "customer_id"),),
     "replenishments": (Held(PERSON, (), "customer_id"),),
     "tag_records": (Held(PERSON, ("tag", "state"), "customer_id"),),
+    "unplaced_customers": (Held(PERSON, (), "customer_id"),),
     "push_states": (Held(PERSON, ("stage", "refusal"), "customer_id"),),
     "touchpoints": (
         Held(PERSON, ("source", "event_id", "visitor", "kind", "channel", "subject", "outcome"), "customer_id"),

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from plugin.domain.instants import to_us
 from plugin.domain.offers import Recommendation
 from plugin.domain.plays.decide import Decisions, OfferDecision, WhyNot, decide
 from plugin.domain.plays.play import Play
@@ -151,11 +150,3 @@ async def _write(store: Store, changes: _Changes) -> None:
         for sql, rows in ((_REOPEN, changes.reopened), (_CLOSE, changes.closed)):
             for row in rows:
                 await session.execute(sql, *row)
-
-
-async def changed_since(store: Store, shop_id: int, at: datetime) -> list[int]:
-    """Customers whose profile was written at `at` or later."""
-    rows = await store.database.fetch(
-        "SELECT customer_id FROM profiles WHERE shop_id = $1 AND computed_at >= $2", shop_id, to_us(at)
-    )
-    return [row[0] for row in rows]

@@ -111,7 +111,7 @@ async def refresh_loyalty(
     return changed
 
 
-async def expiring(database: Database, shop_id: int, *, now: datetime) -> list[int]:
+async def expiring(database: Database | Session, shop_id: int, *, now: datetime) -> list[int]:
     """Members some of whose points have ended by now."""
     rows = await database.fetch(
         "SELECT customer_id FROM loyalty_standings WHERE shop_id = $1 AND next_at <= $2", shop_id, to_us(now)

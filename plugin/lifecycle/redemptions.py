@@ -13,6 +13,7 @@ from plugin.ledger.codes import PLAY, REFERRAL
 from plugin.ledger.database import Database, Row, Upsert
 from plugin.ledger.lists import among, among_texts, id_list, text_list
 from plugin.ledger.store import Store
+from plugin.ledger.unplaced import note
 from plugin.shops import ShopContext
 
 _AT_ONCE: Final = 1_000  # customers
@@ -192,9 +193,14 @@ async def _credit(database: Database, shop_id: int, ids: Sequence[int]) -> set[i
     known = {row[0]: tuple(row) for row in there}
     changed = [row for friend, row in wanted.items() if known.get(friend) != row]
     gone = [row for friend, row in known.items() if friend not in wanted]
-    await database.upsert(_CREDITS, [(shop_id, *row) for row in changed])
-    await database.execute_many(
-        "DELETE FROM referral_credits WHERE shop_id = $1 AND friend_id = $2", [(shop_id, row[0]) for row in gone]
-    )
     replaced = [known[row[0]] for row in changed if row[0] in known]
-    return {row[1] for row in (*changed, *gone, *replaced)}
+    referrers = {row[1] for row in (*changed, *gone, *replaced)}
+    if referrers:
+        async with database.transaction() as session:
+            await session.upsert(_CREDITS, [(shop_id, *row) for row in changed])
+            for row in gone:
+                await session.execute(
+                    "DELETE FROM referral_credits WHERE shop_id = $1 AND friend_id = $2", shop_id, row[0]
+                )
+            await note(session, shop_id, referrers)
+    return referrers

@@ -18,7 +18,7 @@ from plugin import metrics
 from plugin.domain.instants import to_us
 from plugin.errors import BadStatementError, NotFoundError, RebloomError, ShopUnavailableError
 from plugin.installations import UNINSTALLED
-from plugin.ledger import inbox
+from plugin.ledger import inbox, unplaced
 from plugin.ledger.inbox import Waiting
 from plugin.ledger.store import Store
 from plugin.ports import ShopGateway
@@ -44,7 +44,8 @@ async def apply_inbox(
     folder: Path | None = None,
 ) -> list[int]:
     """Apply at least `limit` deliveries, or all, and go on until a customer changed: an empty answer means that nothing
-    more can be applied now. `gateway` None: the shop cannot be asked. `folder`: of exports; a redaction empties it."""
+    more can be applied now. Who changed is noted as unplaced, too. `gateway` None: the shop cannot be asked. `folder`:
+    of exports; a redaction empties it."""
     work = Work(store, shop.id, gateway, to_us(now()), folder)
     changed: set[int] = set()
     after, seen = (-1, ""), 0
@@ -89,6 +90,8 @@ async def _carry_out(work: Work, delivery: Waiting, *, at: int) -> Outcome:
     async with work.store.database.transaction() as session:
         outcome = await effect(session)
         note = "the shop has uninstalled Rebloom" if dropped else outcome.note
+        if topic not in _WIPED:  # of who is redacted nothing is left to place, nor to name
+            await unplaced.note(session, work.shop_id, outcome.changed)
         await inbox.finish(session, work.shop_id, delivery.webhook_id, at=at, note=note)
     if topic in _WIPED:
         if work.folder is not None:  # a sync that needs a file fetches it again

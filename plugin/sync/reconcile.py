@@ -18,7 +18,7 @@ from integrations.shopify.mapping import customer_from_node, order_from_node, pr
 from plugin.domain.ids import gid
 from plugin.domain.instants import from_us, to_us
 from plugin.errors import BadStatementError, NotFoundError
-from plugin.ledger import removals
+from plugin.ledger import removals, unplaced
 from plugin.ledger.database import Database, Session
 from plugin.ledger.facts import write_customers, write_orders, write_products
 from plugin.ledger.store import Store
@@ -175,7 +175,9 @@ class _Walk:
             even = [fact for fact in facts if fact.id not in missed | outdated]
             await kind.write(self.store, self.shop_id, even, session)
             wrong = [fact for fact in facts if fact.id in missed | outdated]
-            self.count.changed |= await kind.write(self.store, self.shop_id, wrong, session)
+            changed = await kind.write(self.store, self.shop_id, wrong, session)
+            await unplaced.note(session, self.shop_id, changed)
+        self.count.changed |= changed
         self.count.looked_at += len(facts)
         self.count.missed += len(missed)
         self.count.outdated += len(outdated)
@@ -192,7 +194,9 @@ class _Walk:
         for (number,) in [row for row in rows if row[0] not in seen][:MOST_ASKED]:
             if await kind.node(self.gateway, gid(kind.name, number)) is None:
                 async with self.store.database.transaction() as session:
-                    self.count.changed |= await kind.remove(session, self.shop_id, number, self.started)
+                    changed = await kind.remove(session, self.shop_id, number, self.started)
+                    await unplaced.note(session, self.shop_id, changed)
+                self.count.changed |= changed
                 self.count.gone += 1
 
 

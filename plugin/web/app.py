@@ -27,6 +27,7 @@ from plugin.errors import (
 )
 from plugin.installations import Gateways
 from plugin.jobs.handlers import Handlers
+from plugin.jobs.liveness import BEAT
 from plugin.jobs.queue import Jobs
 from plugin.ledger.migrate import migrate
 from plugin.ledger.store import open_store
@@ -55,14 +56,16 @@ def create_app(
     now: Clock = utc_now,
     transport: httpx.AsyncBaseTransport | None = None,
     with_worker: bool = True,
+    beat_every: float = BEAT,
 ) -> Starlette:
-    """Rebloom as an ASGI app. `transport` replaces the network to shops; `with_worker` False only puts jobs in."""
+    """Rebloom as an ASGI app. `transport` replaces the network to shops; `with_worker` False only puts jobs in.
+    `beat_every`: seconds between two heartbeats of a worker, the same in every process."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await migrate(settings.database_url)
         async with open_store(settings) as store:
-            jobs = Jobs(settings.database_url, store.database, runs=with_worker)
+            jobs = Jobs(settings.database_url, store.database, runs=with_worker, every=beat_every)
             gateways = Gateways(settings, store, now=now, transport=transport)
             handlers = Handlers(
                 settings, store, gateways, jobs, now, settle_in=lambda shop_id: install.settle(app.state, shop_id)
