@@ -22,6 +22,7 @@ from graphql_schema.execution import Answer, Engine
 from graphql_schema.request import RequestRefusedError, answer_type, read_request
 from graphql_schema.schema import MERCHANT_ACCESS, STOREFRONT_ACCESS, core, merchant_schema, storefront_schema
 from plugin.errors import ForbiddenError, RebloomError, UnauthenticatedError, UnavailableError
+from plugin.ledger.trouble import is_passing
 from plugin.log import request_id as bound_request_id
 from plugin.metrics import GRAPHQL_REFUSALS
 from plugin.shops import ShopContext
@@ -139,6 +140,11 @@ async def _respond(
     except RebloomError as error:
         return _failure(400, error.code, str(error), request_id, media)
     except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer in JSON
+        if is_passing(error):
+            _log.warning("request not done", request_id=request_id, error=type(error).__name__)
+            return _failure(
+                503, "UNAVAILABLE", "Try again in a few seconds.", request_id, media, {"Retry-After": _RETRY}
+            )
         _log.error("request failed", request_id=request_id, error=type(error).__name__)
         return _failure(500, "INTERNAL", "Something went wrong on our side.", request_id, media)
     if answer.errors and not answer.executed:
