@@ -131,8 +131,7 @@ class Engine:
                 )
                 return cast("ExecutionResult", await result if hasattr(result, "__await__") else result)
         except TimeoutError:
-            late = UnavailableError("This took too long; ask for less at once.")
-            return ExecutionResult(None, [GraphQLError(str(late), original_error=late, path=[])])
+            raise UnavailableError("This took too long; ask for less at once.") from None
 
 
 def _refused(errors: list[dict[str, Any]]) -> Answer:

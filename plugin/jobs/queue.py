@@ -23,7 +23,7 @@ import structlog
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowHandleAsync
 
 from plugin.errors import UnavailableError
-from plugin.jobs.failures import failure_of, raised, waits
+from plugin.jobs.failures import LONGEST_WAIT, failure_of, raised, waits
 from plugin.jobs.liveness import BEAT, beat, forget, tick_for_ever
 from plugin.ledger.database import Database
 
@@ -133,9 +133,7 @@ class Jobs:
             QUEUE, worker_concurrency=self._concurrency, partition_concurrency=1, polling_interval_sec=0.2
         )
         if self._runs:
-            heart = beat(
-                self._database, self._executor, resume=_resume_all_of, mend=self._resume_the_stuck, every=self._every
-            )
+            heart = beat(self._database, self._executor, resume=_resume_all_of, mend=self._mend, every=self._every)
             self._beating = [
                 asyncio.create_task(heart),
                 asyncio.create_task(tick_for_ever(self._database, on_tick)),
@@ -196,6 +194,10 @@ class Jobs:
         if self._beating and not self._on_sqlite:
             await forget(self._database, self._executor)
 
+    async def _mend(self) -> None:
+        await self._resume_the_stuck()
+        await _call_in_the_far_off()
+
     async def _resume_the_stuck(self) -> None:
         """Put back jobs that are this process's by the engine's table, and that it does not run: their end could not be
         written when the disk was full or the database away. Twice seen, because a job just taken is not yet running."""
@@ -208,6 +210,17 @@ class Jobs:
         if stuck:
             await DBOS.resume_workflows_async(stuck, queue_name=QUEUE)
             _log.warning("jobs nobody ran were put back", jobs=len(stuck))
+
+
+async def _call_in_the_far_off() -> None:
+    """Jobs that wait longer than any of ours may were put off by a clock that was wrong then, or is now (the engine
+    compares with the clock of whichever process looks): they are due."""
+    waiting = await DBOS.list_workflows_async(status="DELAYED", load_input=False, load_output=False)
+    latest = (time.time() + 2 * LONGEST_WAIT) * 1000
+    for job in waiting:
+        if (job.delay_until_epoch_ms or 0) > latest and job.queue_name == QUEUE:
+            await DBOS.set_workflow_delay_async(job.workflow_id, delay_seconds=0)
+            _log.warning("a job put off by another clock was called in", waiting_job=job.workflow_id)
 
 
 async def _resume_all_of(executor: str) -> int:

@@ -74,8 +74,7 @@ async def migrate(url: str) -> list[str]:
         await Tortoise.init(config=config)
         try:
             executor = _WholeSteps(get_connection(next(iter(config["connections"]))), config["apps"])
-            async for name in executor.steps():
-                applied.append(name)
+            applied.extend([name async for name in executor.steps()])
         finally:
             await Tortoise.close_connections()
     return applied

@@ -18,10 +18,13 @@ _SMALL: Final = 50  # below this, COPY through a temporary table costs more than
 _MERGED_UNTRIED: Final = 30  # batches merged after one was found to hold rows that are there
 _POOL: Final = 10
 _TIMEOUT: Final = 120.0  # seconds a statement may take
+_LOCK: Final = "5s"  # that a statement waits for another's lock
 
 
 async def open_postgres(url: str) -> PostgresDatabase:
-    pool = await asyncpg.create_pool(url, min_size=1, max_size=_POOL, command_timeout=_TIMEOUT)
+    pool = await asyncpg.create_pool(
+        url, min_size=1, max_size=_POOL, command_timeout=_TIMEOUT, server_settings={"lock_timeout": _LOCK}
+    )
     return PostgresDatabase(url, pool)
 
 

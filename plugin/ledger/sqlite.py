@@ -18,12 +18,15 @@ T = TypeVar("T")
 _BATCH: Final = 1_000  # rows a transaction: 10,000 would hold a webhook up for a second
 _PAUSE: Final = 0.001  # seconds between them, so that another writer gets its turn
 _READERS: Final = 4
+_PATIENCE: Final = 5.0  # seconds with another program that writes
 _POSITION = re.compile(r"\$(\d+)")
 
 
 def connect(path: str) -> sqlite3.Connection:
     """A connection set up as all of them are: WAL, five seconds of patience, transactions begun by us."""
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False, cached_statements=512)
+    connection = sqlite3.connect(
+        path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=512
+    )
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA secure_delete=ON")  # redaction must not leave a person in free pages
@@ -88,7 +91,12 @@ class SqliteDatabase:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_SqliteSession]:
         async with self._write_lock:
-            await self._on_writer(lambda: self._writer.execute("BEGIN IMMEDIATE"))
+            try:
+                await self._on_writer(lambda: self._writer.execute("BEGIN IMMEDIATE"))
+            except BaseException:
+                # Given up while another program writes: it may yet begin, and then ends in its turn on this thread.
+                self._write_thread.submit(self._writer.rollback)
+                raise
             try:
                 yield _SqliteSession(self)
             except BaseException:

@@ -16,7 +16,7 @@ _PASSING: Final = frozenset({
 _OF_POSTGRES: Final = (
     asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError, asyncpg.TransactionRollbackError, asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.PostgresIOError, asyncpg.InterfaceError,
+    asyncpg.PostgresIOError, asyncpg.InterfaceError, asyncpg.LockNotAvailableError,
 )  # fmt: skip
 
 

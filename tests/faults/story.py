@@ -47,6 +47,11 @@ _COLUMNS: Final = {
     "sync_states": {"started_at"},
 }
 _LATE: Final = re.compile(r"10000000\d\d\b")  # the dev shop numbers all that is new in one row, ours by what was asked
+_WAITING: Final = (
+    "SELECT (SELECT count(*) FROM inbox /* every shop */ WHERE state = 'new'),"
+    " (SELECT count(*) FROM unplaced_customers), (SELECT count(*) FROM push_runs WHERE finished_at IS NULL),"
+    " (SELECT count(*) FROM sync_states WHERE finished_at IS NOT NULL) - 1"
+)
 _SHOP_COLUMNS: Final = "domain, status, status_reason, name, currency, timezone, granted_scopes, installed_at"
 
 
@@ -76,7 +81,7 @@ class Ending:
 
 
 @dataclass
-class _App:
+class App:
     """The process, started again by whoever runs it when it was killed."""
 
     database_url: str
@@ -108,16 +113,60 @@ class _App:
         self._open.close()
 
 
+@dataclass
+class Story:
+    """The app and the shop it is installed in, while the story goes on."""
+
+    app: App
+    url: str
+    settings: Settings
+    devshop: RunningDevShop
+    database: Database
+
+    async def quiet(self) -> None:
+        """Until nothing waits anywhere, three looks in a row."""
+        end, looks = time.monotonic() + PATIENCE, 0
+        states = [shop.state for shop in self.devshop.shops.shops.values()]
+        while looks < 3:
+            if time.monotonic() > end:
+                raise TimeoutError(f"it did not become quiet: {self.app.log.read_text()[-3_000:]}")
+            await asyncio.sleep(0.25)
+            calm = self.app.alive() and self.devshop.shops.sender.idle(states)
+            calm = calm and not await depths(self.settings, self.database)
+            looks = looks + 1 if calm and (await self.database.fetch(_WAITING))[0] == (0, 0, 0, 0) else 0
+
+    async def a_second_order(self) -> None:
+        shop = self.devshop[SHOP]
+        shop.place_order(3, [(11, 2)])
+        shop.update_customer(2, first_name="Beatrix")
+        shop.edit_tags(1, add=["VIP"])
+        await self.quiet()
+
+    async def ending(self, began: float) -> Ending:
+        ledger, there = await _ledger(self.database), _in_the_shop(self.devshop)
+        return Ending(self.app.happened, ledger, there, time.monotonic() - began)
+
+
 async def tell(database_url: str, folder: Path, fault: Fault | None = None) -> Ending:
     """The whole story; the database is empty before it, without a table."""
     began = time.monotonic()
+    async with begun(database_url, folder, fault) as story:
+        await story.a_second_order()
+        return await story.ending(began)
+
+
+@contextlib.asynccontextmanager
+async def begun(database_url: str, folder: Path, fault: Fault | None = None) -> AsyncIterator[Story]:
+    """Installed, copied, placed, pushed, and quiet."""
     with contextlib.ExitStack() as stack:
         port = _free_port()
         app_url = f"http://127.0.0.1:{port}"
         app_side = replace(
             APP, url=app_url, redirects=(f"{app_url}/auth/callback",), scopes=read_settings(ENVIRONMENT).scopes
         )
-        config = DevShopConfig(app=app_side, shops={SHOP: small_data()}, clock=lambda: NOW, webhook_retries=(0.5,) * 200)
+        config = DevShopConfig(
+            app=app_side, shops={SHOP: small_data()}, clock=lambda: NOW, webhook_retries=(0.5,) * 200
+        )
         devshop = stack.enter_context(running_devshop(config))
         settings = read_settings(
             {
@@ -127,21 +176,16 @@ async def tell(database_url: str, folder: Path, fault: Fault | None = None) -> E
                 "SHOPIFY_SHOP_URL": f"{devshop.base}/{{shop}}",
             }
         )
-        app = _App(database_url, port, f"{devshop.base}/{{shop}}", folder / "log", fault)
+        app = App(database_url, port, f"{devshop.base}/{{shop}}", folder / "log", fault)
         stack.callback(app.close)
         await _install(app, app_url)
         async with _opened(settings) as database:
-            await _quiet(app, settings, database, devshop)
-            shop = devshop[SHOP]
-            shop.place_order(3, [(11, 2)])
-            shop.update_customer(2, first_name="Beatrix")
-            shop.edit_tags(1, add=["VIP"])
-            await _quiet(app, settings, database, devshop)
-            ledger = await _ledger(database)
-        return Ending(app.happened, ledger, _in_the_shop(devshop), time.monotonic() - began)
+            story = Story(app, app_url, settings, devshop, database)
+            await story.quiet()
+            yield story
 
 
-async def _install(app: _App, app_url: str) -> None:
+async def _install(app: App, app_url: str) -> None:
     """As a merchant does: again, when the page did not come."""
     end = time.monotonic() + PATIENCE
     async with httpx.AsyncClient(timeout=15) as browser:
@@ -153,24 +197,6 @@ async def _install(app: _App, app_url: str) -> None:
                     return
             await asyncio.sleep(0.1)
     raise TimeoutError(f"installing did not succeed: {app.log.read_text()[-3_000:]}")
-
-
-async def _quiet(app: _App, settings: Settings, database: Database, devshop: RunningDevShop) -> None:
-    """Until nothing waits anywhere, three looks in a row."""
-    end, looks = time.monotonic() + PATIENCE, 0
-    states = [shop.state for shop in devshop.shops.shops.values()]
-    waiting = (
-        "SELECT (SELECT count(*) FROM inbox /* every shop */ WHERE state = 'new'),"
-        " (SELECT count(*) FROM unplaced_customers), (SELECT count(*) FROM push_runs WHERE finished_at IS NULL),"
-        " (SELECT count(*) FROM sync_states WHERE finished_at IS NOT NULL) - 1"
-    )
-    while looks < 3:
-        if time.monotonic() > end:
-            raise TimeoutError(f"it did not become quiet: {app.log.read_text()[-3_000:]}")
-        await asyncio.sleep(0.25)
-        calm = app.alive() and devshop.shops.sender.idle(states)
-        calm = calm and not await depths(settings, database) and (await database.fetch(waiting))[0] == (0, 0, 0, 0)
-        looks = looks + 1 if calm else 0
 
 
 @contextlib.asynccontextmanager
@@ -186,10 +212,10 @@ async def _ledger(database: Database) -> dict[str, list[Any]]:
     """Every table of the shop, without what `_COLUMNS` and `_WHOLE_TABLES` name."""
     found: dict[str, list[Any]] = {"shops": await database.fetch(f"SELECT {_SHOP_COLUMNS} FROM shops ORDER BY domain")}
     for table in SHOP_TABLES:
-        name = table._meta.db_table  # noqa: SLF001 - Tortoise keeps a table's name there
+        name = table._meta.db_table
         if name in _WHOLE_TABLES:
             continue
-        columns = ", ".join(sorted(set(table._meta.db_fields) - _COLUMNS.get(name, set())))  # noqa: SLF001
+        columns = ", ".join(sorted(set(table._meta.db_fields) - _COLUMNS.get(name, set())))
         rows = await database.fetch(f"SELECT {columns} FROM {name} /* every shop */")
         found[name] = sorted(_LATE.sub("a later number", repr(tuple(row))) for row in rows)
     return found

@@ -6,9 +6,7 @@ spread over the whole story; says what held. The suite tries a few (`test_killed
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import itertools
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass

@@ -1,0 +1,50 @@
+"""Killed at a sync or at a write to the outside, the story ends as it does undisturbed, on both databases. A few points
+here, as many as one likes by `python -m tests.faults.sweep`."""
+
+import uuid
+from pathlib import Path
+
+import asyncpg
+
+from tests.conftest import _with_database
+from tests.faults.story import Fault, tell
+from tests.faults.sweep import Tried, sweep
+
+# In the first migrations, in a later one, in the first copy, and while the shop's answers are taken in.
+ON_SQLITE = [Fault("sync", 8), Fault("sync", 32), Fault("sync", 56), Fault("call", 64)]
+ON_POSTGRES = [Fault("call", 20), Fault("call", 120), Fault("call", 300), Fault("call", 500)]
+
+
+async def tried(new, faults: list[Fault], folder: Path) -> list[Tried]:
+    undisturbed = await tell(await new(folder), folder)
+    assert not undisturbed.happened
+    return [each async for each in sweep(new, faults, undisturbed, at_once=4)]
+
+
+async def test_on_sqlite_it_ends_as_undisturbed(tmp_path: Path) -> None:
+    async def new(folder: Path) -> str:
+        return f"sqlite:///{folder / 'rebloom.sqlite3'}"
+
+    ended = await tried(new, ON_SQLITE, tmp_path)
+    assert [(each.fault, each.wrong) for each in ended if each.wrong] == []
+    assert all(each.happened for each in ended), ended
+
+
+async def test_on_postgres_it_ends_as_undisturbed(postgres_server: str, tmp_path: Path) -> None:
+    names: list[str] = []
+
+    async def new(_: Path) -> str:
+        names.append(f"rebloom_{uuid.uuid4().hex[:12]}")
+        await on_server(f"CREATE DATABASE {names[-1]}")
+        return _with_database(postgres_server, names[-1])
+
+    async def on_server(statement: str) -> None:
+        connection = await asyncpg.connect(postgres_server)
+        await connection.execute(statement)
+        await connection.close()
+
+    ended = await tried(new, ON_POSTGRES, tmp_path)
+    for name in names:
+        await on_server(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    assert [(each.fault, each.wrong) for each in ended if each.wrong] == []
+    assert all(each.happened for each in ended), ended
