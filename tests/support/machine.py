@@ -6,7 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-_NEEDED = {"chromium": Path("/usr/bin/chromium"), "nginx-light": Path("/usr/sbin/nginx")}
+_NEEDED = {
+    "chromium": Path("/usr/bin/chromium"),
+    "nginx-light": Path("/usr/sbin/nginx"),
+    "strace": Path("/usr/bin/strace"),
+    "faketime": Path("/usr/bin/faketime"),
+}
 
 
 def main() -> int:
