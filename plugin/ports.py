@@ -205,6 +205,11 @@ class ShopGateway(Protocol):
         """Seconds until the shop's bucket will have given so many points, as far as its answers tell."""
         ...
 
+    def calls_at_once(self, points: float) -> int:
+        """How many calls of so many points are worth having under way, at least one: with one alone a quick bucket
+        fills up while the shop works on it."""
+        ...
+
     async def start_bulk_mutation(
         self, document: str, lines: AsyncIterator[bytes] | Sequence[Mapping[str, Any]]
     ) -> str:

@@ -128,6 +128,9 @@ class ShopifyGateway:
     def wait_for(self, points: float) -> float:
         return self._client.wait_for(points)
 
+    def calls_at_once(self, points: float) -> int:
+        return self._client.calls_at_once(points)
+
     async def start_bulk_mutation(
         self, document: str, lines: AsyncIterator[bytes] | Sequence[Mapping[str, Any]]
     ) -> str:
