@@ -70,11 +70,13 @@ class TagResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkLine:
-    """The answer to line `line` (from 0) of a bulk mutation's input; `errors` are the shop's own words."""
+    """The answer to line `line` (from 0) of a bulk mutation's input; `errors` are the shop's own words. `denied`: for
+    want of a scope, which says nothing about the line."""
 
     line: int
     data: Mapping[str, Any]
     errors: tuple[str, ...]
+    denied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,8 +220,9 @@ class ShopGateway(Protocol):
         ...
 
     def bulk_answers(self, operation: str) -> AsyncIterator[BulkLine]:
-        """Wait for a bulk mutation, and give its answers as the file has them (any order); may be asked again, for
-        seven days. A run that fails half way raises BulkFailedError after what it did was given."""
+        """Wait for a bulk mutation, and give its answers as the file has them (any order, some twice); may be asked
+        again, for seven days. A run that fails half way, or has answers that cannot be read, raises BulkFailedError
+        after what is known was given; one that lacked a scope BulkDeniedError."""
         ...
 
     async def set_metafields(self, items: Sequence[MetafieldWrite]) -> list[MetafieldError]:
