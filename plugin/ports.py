@@ -191,6 +191,10 @@ class ShopGateway(Protocol):
 
     async def products_page(self, updated_since: datetime | None, after: str | None) -> Page: ...
 
+    async def checkouts_page(self, updated_since: datetime | None, after: str | None) -> Page:
+        """Checkouts that were left, those taken up again among them, in order of `createdAt`."""
+        ...
+
     async def node_customer(self, gid: str) -> Node | None: ...
 
     async def node_order(self, gid: str) -> Node | None:
