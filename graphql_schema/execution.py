@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -23,7 +23,7 @@ from graphql_schema.permissions import AccessTable, scopes_needed
 from graphql_schema.request import GraphQLRequest, RequestRefusedError
 from graphql_schema.schema import core
 from plugin.errors import BadRequestError, ForbiddenError, NotFoundError, RebloomError, UnavailableError
-from plugin.ledger.trouble import is_passing
+from plugin.ledger.trouble import come_again
 
 _DEADLINE: Final = 30.0  # seconds of one request
 _MOST_ERRORS: Final = 20  # of one answer
@@ -65,7 +65,8 @@ class Engine:
     async def answer(
         self, request: GraphQLRequest, context: Context, *, payer: Hashable, reads_only: bool, request_id: str
     ) -> Answer:
-        """Raises RequestRefusedError for a mutation where only reads are allowed (GET)."""
+        """Raises RequestRefusedError for a mutation where only reads are allowed (GET), UnavailableError when the
+        database was in trouble: half an answer, with a null where a customer is, would be taken for the truth."""
         try:
             checked = self.documents.checked(request.query)
             operation = checked.operation(request.operation_name)
@@ -96,11 +97,10 @@ class Engine:
         actual = 0
         try:
             result = await self._executed(request, checked, context)
+            _refuse_trouble(result.errors or ())
             actual = min(requested, price.actual(result.data))
         finally:
             self.buckets.give_back(payer, requested - actual)
-        if passing_trouble(result.errors or ()) and not any((result.data or {}).values()):
-            raise UnavailableError("The database is in trouble that will pass.")
         errors = [said(error, "INTERNAL", request_id) for error in (result.errors or ())[:_MOST_ERRORS]]
         # Variables that do not fit are found before anything runs: those errors have no path.
         executed = result.data is not None or any(error.path for error in result.errors or ())
@@ -134,6 +134,12 @@ class Engine:
             raise UnavailableError("This took too long; ask for less at once.") from None
 
 
+def _refuse_trouble(errors: Iterable[GraphQLError]) -> None:
+    for error in errors:
+        if come_again(error) is not None:
+            raise UnavailableError("The database is in trouble.") from error
+
+
 def _refused(errors: list[dict[str, Any]]) -> Answer:
     return Answer(executed=False, errors=errors)
 
@@ -148,21 +154,11 @@ def _error(message: str, code: str, request_id: str, more: Mapping[str, Any] | N
     return {"message": message, "extensions": {**(more or {}), "code": code, "requestId": request_id}}
 
 
-def passing_trouble(errors: Sequence[GraphQLError]) -> bool:
-    """One of them is our own trouble and will pass: where nothing was read or done, the whole answer says so."""
-    return any(is_passing(_cause(error)) for error in errors)
-
-
-def _cause(error: GraphQLError) -> Exception | None:
+def said(error: GraphQLError, code: str, request_id: str) -> dict[str, Any]:
+    """An error as the caller sees it. What a resolver did not write for callers is only in the log, without values."""
     original = error.original_error
     while isinstance(original, GraphQLError):
         original = original.original_error
-    return original
-
-
-def said(error: GraphQLError, code: str, request_id: str) -> dict[str, Any]:
-    """An error as the caller sees it. What a resolver did not write for callers is only in the log, without values."""
-    original = _cause(error)
     told: dict[str, Any]
     if original is None:
         told = _error(error.message, "BAD_USER_INPUT" if code == "INTERNAL" else code, request_id)
@@ -170,9 +166,6 @@ def said(error: GraphQLError, code: str, request_id: str) -> dict[str, Any]:
         told = _error(str(original), original.code, request_id, getattr(original, "extensions", None))
     elif isinstance(original, UnavailableError):
         told = _error(str(original), original.code, request_id)
-    elif is_passing(original):
-        _log_trouble(original, request_id)
-        told = _error("Try again in a few seconds.", UnavailableError.code, request_id)
     else:
         _log_trouble(original, request_id)
         told = _error("Something went wrong on our side.", "INTERNAL", request_id)

@@ -83,6 +83,10 @@ class ShopAccessError(ShopError):
     code = "SHOP_ACCESS"
 
 
+class BulkDeniedError(ShopAccessError):
+    """A bulk operation ran without a scope that it needs: what it did is known, the rest waits for the scope."""
+
+
 class ShopRefusedError(ShopError):
     """The shop understood and said no (`userErrors`, a bad document)."""
 

@@ -70,11 +70,13 @@ class TagResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkLine:
-    """The answer to line `line` (from 0) of a bulk mutation's input; `errors` are the shop's own words."""
+    """The answer to line `line` (from 0) of a bulk mutation's input; `errors` are the shop's own words. `denied`: for
+    want of a scope, which says nothing about the line."""
 
     line: int
     data: Mapping[str, Any]
     errors: tuple[str, ...]
+    denied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +191,10 @@ class ShopGateway(Protocol):
 
     async def products_page(self, updated_since: datetime | None, after: str | None) -> Page: ...
 
+    async def checkouts_page(self, updated_since: datetime | None, after: str | None) -> Page:
+        """Checkouts that were left, those taken up again among them, in order of `createdAt`."""
+        ...
+
     async def node_customer(self, gid: str) -> Node | None: ...
 
     async def node_order(self, gid: str) -> Node | None:
@@ -205,6 +211,11 @@ class ShopGateway(Protocol):
         """Seconds until the shop's bucket will have given so many points, as far as its answers tell."""
         ...
 
+    def calls_at_once(self, points: float) -> int:
+        """How many calls of so many points are worth having under way, at least one: with one alone a quick bucket
+        fills up while the shop works on it."""
+        ...
+
     async def start_bulk_mutation(
         self, document: str, lines: AsyncIterator[bytes] | Sequence[Mapping[str, Any]]
     ) -> str:
@@ -213,8 +224,9 @@ class ShopGateway(Protocol):
         ...
 
     def bulk_answers(self, operation: str) -> AsyncIterator[BulkLine]:
-        """Wait for a bulk mutation, and give its answers as the file has them (any order); may be asked again, for
-        seven days. A run that fails half way raises BulkFailedError after what it did was given."""
+        """Wait for a bulk mutation, and give its answers as the file has them (any order, some twice); may be asked
+        again, for seven days. A run that fails half way, or has answers that cannot be read, raises BulkFailedError
+        after what is known was given; one that lacked a scope BulkDeniedError."""
         ...
 
     async def set_metafields(self, items: Sequence[MetafieldWrite]) -> list[MetafieldError]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from integrations.devshop.discounts import DISCOUNT_BASIC, DISCOUNT_NODE, CodeDiscount, DiscountNode
 from integrations.devshop.paging import Connection, paginate
 from integrations.devshop.rows import (
+    Checkout,
     Customer,
     Line,
     Metafield,
@@ -35,6 +36,7 @@ Reader = Callable[[Any, "Call", dict[str, Any]], Any]
 ORDERS_VISIBLE_FOR = timedelta(days=60)
 
 TYPE_NAMES: dict[type, str] = {
+    Checkout: "AbandonedCheckout",
     Customer: "Customer",
     Order: "Order",
     Line: "LineItem",
@@ -320,6 +322,20 @@ VARIANT: dict[str, Reader] = {
     "updatedAt": plain("updated_at"),
     "product": lambda row, call, _a: call.shop.data.products.get(row.product_id),
 }
+CHECKOUT: dict[str, Reader] = {
+    "id": lambda row, _c, _a: gid("AbandonedCheckout", row.id),
+    "name": lambda row, _c, _a: f"#{row.id}",
+    "createdAt": plain("created_at"),
+    "updatedAt": plain("updated_at"),
+    "completedAt": plain("completed_at"),
+    "customer": lambda row, call, _a: call.shop.data.customers.get(row.customer_id or 0),
+    "lineItems": lambda row, _c, args: paginate(
+        [{"place": place, "quantity": quantity} for place, (_, quantity) in enumerate(row.items)],
+        args,
+        lambda each: (each["place"], each["place"]),
+    ),
+    "totalPriceSet": bags(lambda row: row.total),
+}
 METAFIELD: dict[str, Reader] = {
     "id": lambda row, _c, _a: gid("Metafield", row.id),
     "legacyResourceId": lambda row, _c, _a: str(row.id),
@@ -354,6 +370,7 @@ READERS: dict[str, dict[str, Reader]] = {
     "RefundLineItem": REFUND_LINE,
     "Product": PRODUCT,
     "ProductVariant": VARIANT,
+    "AbandonedCheckout": CHECKOUT,
     "Metafield": METAFIELD,
     "DiscountCodeNode": DISCOUNT_NODE,
     "DiscountCodeBasic": DISCOUNT_BASIC,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 
+from integrations.devshop.checkouts import abandoned_checkouts
 from integrations.devshop.discounts import discount_of_code
 from integrations.devshop.paging import Connection, bad_request, paginate
 from integrations.devshop.readers import visible
@@ -280,6 +281,7 @@ ROOTS: dict[str, Handler] = {
     "customers": collection_root("customers"),
     "orders": collection_root("orders"),
     "products": collection_root("products"),
+    "abandonedCheckouts": abandoned_checkouts,
     "customersCount": customers_count,
     "ordersCount": count_root("orders"),
     "productsCount": count_root("products"),

@@ -74,7 +74,7 @@ class AdminClient:
     def __init__(self, settings: Settings, http: httpx.AsyncClient, tokens: Tokens, bucket: Bucket, pace: Pace) -> None:
         self.http, self.pace = http, pace
         self.loopback = settings.loopback_shops
-        self.wait_for = bucket.wait_for
+        self.wait_for, self.calls_at_once = bucket.wait_for, bucket.calls_at_once
         self._tokens, self._bucket = tokens, bucket
         self._shop_base = settings.shop_base
         self._path = sdk.api_path(settings.api_version) + "/graphql.json"

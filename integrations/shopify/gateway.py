@@ -43,6 +43,7 @@ from plugin.ports import (
 )
 
 _CUSTOMERS, _ORDERS, _PRODUCTS = 250, 50, 100  # a page; under 400 points each by the recorded formula
+_CHECKOUTS: Final = 250
 _CHILDREN: Final = 50  # lines or variants beside each node of a page
 _MORE_CHILDREN: Final = 250
 _OVERLAP: Final = timedelta(days=1)
@@ -102,6 +103,10 @@ class ShopifyGateway:
         page = _page(await self._ask("ProductsPage", variables, points=250), "products")
         return Page(nodes=tuple([await self._whole_product(node) for node in page.nodes]), after=page.after)
 
+    async def checkouts_page(self, updated_since: datetime | None, after: str | None) -> Page:
+        variables = {"first": _CHECKOUTS, "after": after, "query": _since(updated_since), "lines": _CHILDREN}
+        return _page(await self._ask("CheckoutsPage", variables, points=130), "abandonedCheckouts")
+
     async def node_customer(self, gid: str) -> Node | None:
         return _node(await self._ask("CustomerById", {"id": gid}), "customer")
 
@@ -127,6 +132,9 @@ class ShopifyGateway:
 
     def wait_for(self, points: float) -> float:
         return self._client.wait_for(points)
+
+    def calls_at_once(self, points: float) -> int:
+        return self._client.calls_at_once(points)
 
     async def start_bulk_mutation(
         self, document: str, lines: AsyncIterator[bytes] | Sequence[Mapping[str, Any]]

@@ -10,10 +10,10 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 
 from integrations.shopify.client import AdminClient, upload
-from integrations.shopify.protocol import Call, Reply, clip, payload_of, user_errors
+from integrations.shopify.protocol import DENIED, Call, Reply, clip, code_of, payload_of, user_errors
 from integrations.shopify.queries import document
 from plugin.domain.ids import gid
-from plugin.errors import BadStatementError, BulkFailedError, ShopRefusedError, ShopUnavailableError
+from plugin.errors import BadStatementError, BulkDeniedError, BulkFailedError, ShopRefusedError, ShopUnavailableError
 from plugin.ports import BulkLine, BulkStatus, MetafieldError, TagChange
 
 if TYPE_CHECKING:
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 _POINTS: Final = 10.0  # of one mutation, as recorded
 _LARGEST_INPUT: Final = 100 * 2**20  # https://shopify.dev/docs/api/usage/bulk-operations/imports
 _IN_MEMORY: Final = 4 * 2**20
-_FIRST_POLL, _LONGEST_POLL = 1.0, 10.0  # seconds
+_FIRST_POLL, _LONGEST_POLL = 0.5, 10.0  # seconds
+_POLL_SHARE: Final = 0.1  # of the time it has taken so far; a look costs one point
 _BUSY: Final = "OPERATION_IN_PROGRESS"
+_NO_FILE: Final = "NO_SUCH_FILE"
+_STALLED: Final = 3600.0  # seconds of looking without a single new line
 
 
 def swap_call(items: Sequence[TagChange]) -> Call | None:
@@ -63,6 +66,8 @@ def started(reply: Reply, name: str) -> str:
     errors = payload.get("userErrors") or () if isinstance(payload, dict) else ()
     if any(error.get("code") == _BUSY for error in errors):
         raise ShopUnavailableError("As many bulk operations as the shop allows are running; this one waits its turn.")
+    if any(error.get("code") == _NO_FILE for error in errors):  # its store said it had taken it
+        raise ShopUnavailableError("The file of a bulk operation did not reach the shop; it will be sent again.")
     return str(payload_of(reply, name)["bulkOperation"]["id"])
 
 
@@ -98,12 +103,25 @@ async def bulk_answers(gateway: ShopifyGateway, client: AdminClient, operation: 
     """As `ShopGateway.bulk_answers` says."""
     status = await _finished(gateway, client, operation)
     url = status.url or status.partial_url
+    unread, denied = 0, status.error_code == DENIED
     if url is not None:
         async with gateway.open_download(url) as pieces:
-            async for line in _jsonl(pieces):
-                yield _bulk_line(line)
+            async for text in _jsonl(pieces):
+                line = _bulk_line(text)
+                if line is None:
+                    unread += 1
+                elif line.denied:
+                    denied = True
+                else:
+                    yield line
+    if denied:
+        raise BulkDeniedError("Access denied: a scope that this bulk operation needs is not granted.")
     if status.status != "COMPLETED":
         raise BulkFailedError(f"The shop ended a bulk operation as {status.status} ({status.error_code}).")
+    if unread:
+        raise BulkFailedError(
+            f"{unread} lines of the answers of a bulk operation cannot be read; they are asked for again."
+        )
 
 
 def metafield_error(error: Mapping[str, Any]) -> MetafieldError:
@@ -155,10 +173,17 @@ async def _stage(client: AdminClient, file: IO[bytes]) -> str:
 
 
 async def _finished(gateway: ShopifyGateway, client: AdminClient, operation: str) -> BulkStatus:
-    wait = _FIRST_POLL
+    """Files of some seconds and of hours are both known to be done within a tenth of their time."""
+    taken = idle = 0.0
+    seen = -1
     while not (status := await gateway.bulk_status(operation)).finished:
+        if status.object_count > seen:
+            seen, idle = status.object_count, 0.0
+        if idle >= _STALLED:
+            raise ShopUnavailableError("A bulk operation of the shop stands still; its answers are read later.")
+        wait = min(max(_FIRST_POLL, taken * _POLL_SHARE), _LONGEST_POLL)
         await client.pace.sleep(wait)
-        wait = min(wait * 1.5, _LONGEST_POLL)
+        taken, idle = taken + wait, idle + wait
     return status
 
 
@@ -174,15 +199,18 @@ async def _jsonl(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield rest
 
 
-def _bulk_line(text: bytes) -> BulkLine:
+def _bulk_line(text: bytes) -> BulkLine | None:
+    """None when it cannot be read: its line then has no answer, which is as if it had not been run."""
     try:
         line = msgspec.json.decode(text, type=dict[str, Any])
         number = int(line["__lineNumber"])
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError, ValueError):
-        raise BadStatementError("A line of a bulk operation's result cannot be read.") from None
+        return None
     answer = line.get("data")
     data: dict[str, Any] = answer if isinstance(answer, dict) else {}
-    said = [str(error.get("message", "")) for error in line.get("errors") or () if isinstance(error, dict)]
+    errors = [error for error in line.get("errors") or () if isinstance(error, dict)]
+    said = [str(error.get("message", "")) for error in errors]
     for payload in data.values():
         said += user_errors(payload)
-    return BulkLine(line=number, data=data, errors=tuple(said))
+    denied = any(code_of(error) == DENIED for error in errors)
+    return BulkLine(line=number, data=data, errors=tuple(said), denied=denied)

@@ -28,6 +28,7 @@ from integrations.shopify.reading import (
     upper,
 )
 from plugin.domain.facts import (
+    CheckoutFact,
     CustomerFact,
     LineFact,
     OrderFact,
@@ -46,6 +47,7 @@ REFUND: Final = "gid://shopify/Refund/"
 PRODUCT: Final = "gid://shopify/Product/"
 VARIANT: Final = "gid://shopify/ProductVariant/"
 APP: Final = "gid://shopify/App/"
+CHECKOUT: Final = "gid://shopify/AbandonedCheckout/"
 
 
 class OrderLine(NamedTuple):
@@ -99,6 +101,12 @@ def customer_from_node(node: Mapping[str, Any]) -> CustomerFact:
 def product_from_node(node: Mapping[str, Any]) -> ProductFact:
     """Raises BadStatementError."""
     return _from_node(node, shapes.Product, _product)
+
+
+def checkout_from_node(node: Mapping[str, Any]) -> CheckoutFact:
+    """A checkout that was left, by the number that webhooks call it by; its units are those of the lines that came.
+    Raises BadStatementError."""
+    return _from_node(node, shapes.Checkout, _checkout)
 
 
 def _from_node(node: Mapping[str, Any], shape: type[Any], fact: Callable[[Any], T]) -> T:
@@ -239,6 +247,18 @@ def _parent(stated: shapes.Line) -> int:
     if stated.parent is None:
         raise ValueError("a line item has no __parentId")
     return _seen(stated.parent, ORDER)
+
+
+def _checkout(stated: shapes.Checkout) -> CheckoutFact:
+    return CheckoutFact(
+        id=number_of(stated.id, CHECKOUT),
+        customer_id=number_of(stated.customer.id, CUSTOMER) if stated.customer else None,
+        created_at=instant_of(stated.created_at),
+        stated_at=instant_of(stated.updated_at),
+        completed_at=instant_or_none(stated.completed_at),
+        total=amount_of(stated.total.shop_money.amount),
+        items=sum(line.quantity for line in stated.lines.nodes) if stated.lines else 0,
+    )
 
 
 def _product(stated: shapes.Product) -> ProductFact:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -24,6 +25,12 @@ _FIRST_MAXIMUM: Final = 1_000.0
 _FIRST_RATE: Final = 50.0
 _FIRST_WAIT: Final = 0.5  # seconds
 _LONGEST_WAIT: Final = 10.0
+_LOOK_AGAIN: Final = 1.0  # seconds; while one call waits for the bucket, answers to others tell how full it is
+# Seconds a document may be under way that costs what the bucket gives in as many: so many calls side by side spend all
+# it gives even then, and the last of them still has most of its time when its turn comes.
+_ROUND_TRIP: Final = 8.0
+_MOST_AT_ONCE: Final = 8
+_NOTHING: Final = 1e-6  # points; less is rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +59,22 @@ class Bucket:
         """Wait until the call can be paid, and take its price. Raises ThrottledError when that is after `deadline`."""
         async with self._turn:
             price = min(self._prices.get(call.name, call.points), self._maximum)
-            wait = (price - self._level()) / self._rate
-            if wait > 0:
+            while (wait := self.wait_for(price)) > 0:
                 if self._pace.clock() + wait > deadline:
                     raise ThrottledError
-                await self._pace.sleep(wait)
+                await self._pace.sleep(min(wait, _LOOK_AGAIN))
             self._set(self._level() - price)
             self._held += price
             return price
 
     def wait_for(self, points: float) -> float:
         """Seconds until so many points will have been given, in one go or in several."""
-        return max(0.0, (points - self._level()) / self._rate)
+        missing = points - self._level()
+        return missing / self._rate if missing > _NOTHING else 0.0
+
+    def calls_at_once(self, points: float) -> int:
+        """How many calls of so many points to have under way, so that none of what the bucket gives is left."""
+        return min(_MOST_AT_ONCE, max(1, math.ceil(_ROUND_TRIP * self._rate / max(1.0, points))))
 
     def settle(self, call: Call, price: float, cost: Cost | None) -> None:
         """The call is over. Without a cost block the reservation stays spent and the bucket refills by itself."""
@@ -72,7 +83,8 @@ class Bucket:
             return
         self._prices[call.name] = cost.requested
         self._maximum, self._rate = max(cost.maximum, 1.0), max(cost.restore_rate, 1.0)
-        self._set(cost.available - self._held)
+        # Of the calls under way the shop may have counted all, some or none: our own count is right between the two.
+        self._set(min(cost.available, max(self._level(), cost.available - self._held)))
 
     def _level(self) -> float:
         return min(self._maximum, self._available + (self._pace.clock() - self._at) * self._rate)

@@ -21,6 +21,7 @@ Json = Mapping[str, Any]
 TOKEN_HEADER: Final = "X-Shopify-Access-Token"  # noqa: S105 - a header's name
 LONGEST_RETRY_AFTER: Final = 60.0  # seconds; a longer wish is for the job that called, not for a held call
 _LONGEST_MESSAGE: Final = 300
+DENIED: Final = "ACCESS_DENIED"
 _RETIRED: Final = {
     402: "is frozen until its bill is paid",
     403: "does not let this app in",
@@ -103,7 +104,7 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
     if isinstance(errors, str):
         raise ShopRefusedError(f"The shop refused the call: {clip(errors)}")
     found = _objects(errors)
-    if any(_code(error) == "THROTTLED" for error in found):
+    if any(code_of(error) == "THROTTLED" for error in found):
         raise ThrottledError(cost=cost)
     _check_search(content.get("extensions"))
     data = content.get("data")
@@ -134,6 +135,12 @@ def payload_of(reply: Reply, name: str) -> Json:
     if refused or not isinstance(payload, dict):
         raise ShopRefusedError(f"The shop refused {name}: {'; '.join(refused) or 'no payload'}")
     return payload
+
+
+def code_of(error: Json) -> str:
+    """The code of an entry of `errors`; empty when it has none."""
+    extensions = error.get("extensions")
+    return str(extensions.get("code", "")) if isinstance(extensions, dict) else ""
 
 
 def clip(text: str) -> str:
@@ -169,8 +176,8 @@ def _decoded(body: bytes) -> dict[str, Any]:
 
 def _refusal(errors: Sequence[Json]) -> ShopError:
     said = "; ".join(clip(str(error.get("message", ""))) for error in errors[:3]) or "neither data nor errors came"
-    codes = {_code(error) for error in errors}
-    if "ACCESS_DENIED" in codes:
+    codes = {code_of(error) for error in errors}
+    if DENIED in codes:
         return ShopAccessError(f"The shop has not granted what this needs: {said}")
     if not errors or codes & {"INTERNAL_SERVER_ERROR", "TIMEOUT"}:
         return UncertainError(f"failed inside: {said}")
@@ -185,11 +192,6 @@ def _root(error: Json) -> str | None:
     """The root field an error is about; None when it does not say."""
     path = error.get("path")
     return str(path[0]) if isinstance(path, list) and path else None
-
-
-def _code(error: Json) -> str:
-    extensions = error.get("extensions")
-    return str(extensions.get("code", "")) if isinstance(extensions, dict) else ""
 
 
 def _check_search(extensions: object) -> None:

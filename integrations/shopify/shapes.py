@@ -124,6 +124,24 @@ class Order(Struct, rename="camel", gc=False):
     lines: Lines | None = field(default=None, name="lineItems")
 
 
+class CheckoutLine(Struct, gc=False):
+    quantity: Quantity
+
+
+class CheckoutLines(Struct, gc=False):
+    nodes: list[CheckoutLine] = []
+
+
+class Checkout(Struct, rename="camel", gc=False):
+    id: str
+    created_at: str
+    updated_at: str
+    total: MoneyBag = field(name="totalPriceSet")
+    completed_at: str | None = None
+    customer: Ref | None = None
+    lines: CheckoutLines | None = field(default=None, name="lineItems")
+
+
 class Category(Struct, rename="camel", gc=False):
     full_name: str | None = None
 

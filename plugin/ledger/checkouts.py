@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from plugin.domain.facts import CheckoutFact
@@ -18,15 +19,29 @@ _CHECKOUTS: Final = Upsert(
 )
 
 
-async def write_checkout(session: Session, shop_id: int, fact: CheckoutFact) -> set[int]:
-    """The customers whose checkout it was and is. Of somebody who is gone it is nobody's."""
-    before = await _owner(session, shop_id, fact.id)
-    owner = None if fact.customer_id is None else await living(session, shop_id, fact.customer_id)
-    if owner is not None and await is_gone(session, shop_id, owner):
-        owner = None
-    row = (shop_id, fact.id, owner, fact.created_at, fact.stated_at, fact.completed_at, fact.total, fact.items)
-    await session.upsert(_CHECKOUTS, [row])
-    return before | ({owner} if owner is not None else set())
+async def write_checkouts(session: Session, shop_id: int, facts: Sequence[CheckoutFact]) -> set[int]:
+    """The customers whose checkouts they were and are. Of somebody who is gone a checkout is nobody's."""
+    before: set[int] = set()
+    for fact in facts:
+        before |= await _owner(session, shop_id, fact.id)
+    owners = {
+        customer: await _living(session, shop_id, customer)
+        for customer in sorted({fact.customer_id for fact in facts if fact.customer_id is not None})
+    }
+    rows = [
+        (
+            shop_id, fact.id, owners.get(fact.customer_id or 0), fact.created_at, fact.stated_at, fact.completed_at,
+            fact.total, fact.items,
+        )
+        for fact in facts
+    ]  # fmt: skip
+    await session.upsert(_CHECKOUTS, rows)
+    return before | {owner for owner in owners.values() if owner is not None}
+
+
+async def _living(session: Session, shop_id: int, customer_id: int) -> int | None:
+    owner = await living(session, shop_id, customer_id)
+    return None if await is_gone(session, shop_id, owner) else owner
 
 
 async def delete_checkout(session: Session, shop_id: int, checkout_id: int, *, at: int) -> set[int]:

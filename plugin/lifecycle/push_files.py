@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from plugin.domain.calendar import day_date
 from plugin.domain.ids import gid
-from plugin.errors import BulkFailedError, ShopRefusedError, ShopUnavailableError
+from plugin.errors import BulkDeniedError, BulkFailedError, ShopRefusedError, ShopUnavailableError
 from plugin.ledger import push_records as files
 from plugin.ledger import tag_records as records
 from plugin.ledger.push_records import File
@@ -97,16 +97,13 @@ async def _send(run: Run, kind: str, lines: Sequence[Any], variables: Sequence[M
 
 async def _read(run: Run, file: File, *, resumed: bool) -> None:
     """Put the answers on record. Raises ShopUnavailableError when the rest is still to come (the file stays on record)
-    or, for a file just sent, when the shop gave it up half way."""
+    or, for a file just sent, when the shop gave it up half way; ShopAccessError when the shop does not let us."""
     record = _RECORD[file.kind]
     try:
         async for part in _parts(run.gateway.bulk_answers(file.operation)):
-            await record(run, file, part)
-    except BulkFailedError:
-        await files.file_read(run.store.database, run.shop.id, file.kind)
-        if not resumed:
-            raise
-    except ShopRefusedError:  # the shop knows the operation or its answers no more: the plan asks again
+            await record(run, file, [line for line in part if 0 <= line.line < len(file.lines)])
+    except (BulkFailedError, BulkDeniedError, ShopRefusedError):
+        # It is over, or the shop knows the operation or its answers no more: the plan asks again for the rest.
         await files.file_read(run.store.database, run.shop.id, file.kind)
         if not resumed:
             raise
@@ -117,14 +114,14 @@ async def _read(run: Run, file: File, *, resumed: bool) -> None:
 async def _parts(answers: AsyncIterator[BulkLine]) -> AsyncIterator[list[BulkLine]]:
     """In parts. Where the run fails half way, what the shop did is handed on first."""
     part: list[BulkLine] = []
-    failure: ShopUnavailableError | None = None
+    failure: ShopUnavailableError | BulkDeniedError | None = None
     try:
         async for line in answers:
             part.append(line)
             if len(part) >= _COMMIT:
                 yield part
                 part = []
-    except ShopUnavailableError as error:
+    except (ShopUnavailableError, BulkDeniedError) as error:
         failure = error
     if part:
         yield part

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
 
 from plugin import metrics
 from plugin.domain.instants import to_us
@@ -14,6 +17,7 @@ from plugin.lifecycle.tag_plan import Change
 from plugin.ports import ShopGateway
 from plugin.shops import Clock, ShopContext
 
+T = TypeVar("T")
 Progress = Callable[[int, int], None]
 Stage = tuple[int, str, int]  # customer, stage, since_day
 Tagged = tuple[int, list[str]]  # customer, tags
@@ -63,6 +67,27 @@ class Run:
         await records.stages_written(self.store.database, self.shop.id, stages, at=self.at())
         self.done.update(stage[0] for stage in stages)
         self.tell()
+
+
+async def side_by_side(
+    items: Iterable[T], work: Callable[[T], Coroutine[Any, Any, None]], at_once: Callable[[], int]
+) -> None:
+    """`work` for each item, as many at a time as `at_once` says by then. When one fails no further one is begun; those
+    under way are let end, since the shop has them and what it does is to be on record; then the failure is raised."""
+    rest, under_way, failures = iter(items), set[asyncio.Task[None]](), list[BaseException]()
+    try:
+        while True:
+            for item in islice(rest, 0 if failures else max(0, at_once() - len(under_way))):
+                under_way.add(asyncio.create_task(work(item)))
+            if not under_way:
+                break
+            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            failures += [failure for task in done if (failure := task.exception())]
+    finally:
+        for task in under_way:
+            task.cancel()
+    if failures:
+        raise failures[0]
 
 
 def mark(change: Change) -> str:

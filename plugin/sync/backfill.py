@@ -1,4 +1,5 @@
-"""The first copy of a shop, and any later whole one: shop, products, customers, orders, by bulk exports.
+"""The first copy of a shop, and any later whole one: shop, products, customers, orders, by bulk exports; then, page by
+page, the checkouts that were left.
 
 It may be killed anywhere: run again, it goes on with the same exports from the last batch that is in the ledger.
 """
@@ -14,9 +15,12 @@ from typing import Final
 
 import structlog
 
+from integrations.shopify.mapping import checkout_from_node
 from integrations.shopify.queries import document
 from plugin.domain.instants import to_us
+from plugin.errors import BadStatementError
 from plugin.installations import write_shop
+from plugin.ledger.checkouts import write_checkouts
 from plugin.ledger.database import Database
 from plugin.ledger.facts import write_customers_in_bulk, write_orders_in_bulk, write_products_in_bulk
 from plugin.ledger.settle import Counts, count_rows, settle_customers, settle_orders, settle_products
@@ -104,6 +108,7 @@ class _Copy:
             if run is None or run.state != states.DONE:
                 await self._enter(kind)
                 await self._export(kind, run)
+        await self._checkouts()
         return await self._finish(history_from)
 
     async def _enter(self, phase: str) -> None:
@@ -136,6 +141,28 @@ class _Copy:
         await states.finish_run(self.store, self.shop.id, kind, counts)
         await asyncio.to_thread(path.unlink, missing_ok=True)
         _log.info("sync_phase_done", shop_id=self.shop.id, phase=kind, lines=total)
+
+    async def _checkouts(self) -> None:
+        """Killed here, it begins them again; what cannot be read is told in the log."""
+        after, written, unread = None, 0, 0
+        while True:
+            page = await self.exporter.gateway.checkouts_page(None, after)
+            facts = []
+            for node in page.nodes:
+                try:
+                    facts.append(checkout_from_node(node))
+                except BadStatementError:
+                    unread += 1
+            async with self.store.database.transaction() as session:
+                await states.still_installed(session, self.shop.id)
+                if facts:
+                    await write_checkouts(session, self.shop.id, facts)
+            written += len(facts)
+            self.progress(SyncProgress(phase="checkouts", done=written, total=None))
+            if page.after is None:
+                break
+            after = page.after
+        _log.info("sync_phase_done", shop_id=self.shop.id, phase="checkouts", lines=written, bad=unread)
 
     async def _load(self, run: Run, path: Path, total: int) -> None:
         """The next batch is read while the last one is written."""

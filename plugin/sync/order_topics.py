@@ -11,7 +11,7 @@ from plugin.domain.facts import OrderFact
 from plugin.domain.ids import gid
 from plugin.errors import NotFoundError
 from plugin.ledger import removals
-from plugin.ledger.checkouts import delete_checkout, write_checkout
+from plugin.ledger.checkouts import delete_checkout, write_checkouts
 from plugin.ledger.database import Session
 from plugin.ledger.facts import knows_order, write_orders, write_products, write_refund
 from plugin.ledger.inbox import Waiting
@@ -88,7 +88,7 @@ async def _checkout(work: Work, delivery: Waiting) -> Effect:
     fact = events.read_checkout(body_of(delivery))
 
     async def effect(session: Session) -> Outcome:
-        return Outcome(frozenset(await write_checkout(session, work.shop_id, fact)))
+        return Outcome(frozenset(await write_checkouts(session, work.shop_id, [fact])))
 
     return effect
 

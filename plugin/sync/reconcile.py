@@ -1,8 +1,9 @@
 """Walk through what changed in the shop since the last walk, and mend what no webhook brought.
 
-The platform promises no delivery, so once a day, and whenever asked, customers, orders and products are read page by
-page by `updatedAt`, a day further back than needed. What we hold of that time and the pages do not show is asked for by
-its id: where the shop knows none, it is gone. What was deleted without having changed since shows in no page.
+The platform promises no delivery, so once a day, and whenever asked, customers, orders, products and the checkouts that
+were left are read page by page by `updatedAt`, a day further back than needed. What we hold of that time and the pages
+do not show is asked for by its id: where the shop knows none, it is gone. What was deleted without having changed since
+shows in no page. Of checkouts the shop lists those alone that it counts as left, so what it does not show may be there.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
-from integrations.shopify.mapping import customer_from_node, order_from_node, product_from_node
+from integrations.shopify.mapping import checkout_from_node, customer_from_node, order_from_node, product_from_node
 from plugin.domain.ids import gid
 from plugin.domain.instants import from_us, to_us
 from plugin.errors import BadStatementError, NotFoundError
 from plugin.ledger import removals, unplaced
+from plugin.ledger.checkouts import write_checkouts
 from plugin.ledger.database import Database, Session
 from plugin.ledger.facts import write_customers, write_orders, write_products
 from plugin.ledger.store import Store
@@ -58,17 +60,24 @@ class _Stated(Protocol):
     def stated_at(self) -> int: ...
 
 
+class _Gone(NamedTuple):
+    """How one that no page showed is asked for, and taken away; the latter gives the customers concerned."""
+
+    node: Callable[[ShopGateway, str], Awaitable[Node | None]]
+    remove: Callable[[Session, int, int, int], Awaitable[set[int]]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How one kind of thing is read, written and taken away; the last two give the customers concerned."""
+    """How one kind of thing is read and written (which gives the customers concerned). `gone` None: what no page shows
+    may be there all the same."""
 
     table: str
     name: str  # in a GID
     page: Callable[[ShopGateway, Any, str | None], Awaitable[Page]]
-    node: Callable[[ShopGateway, str], Awaitable[Node | None]]
     fact: Callable[[Node], _Stated]
     write: Callable[[Store, int, Sequence[Any], Session], Awaitable[set[int]]]
-    remove: Callable[[Session, int, int, int], Awaitable[set[int]]]
+    gone: _Gone | None
 
 
 async def reconcile(store: Store, shop: ShopContext, gateway: ShopGateway, *, now: Clock) -> Walked:
@@ -146,7 +155,8 @@ class _Walk:
             if page.after is None:
                 break
             after = page.after
-        await self._look_for_gone(kind, seen)
+        if kind.gone is not None:
+            await self._look_for_gone(kind, kind.gone, seen)
 
     def _read(self, kind: _Kind, node: Node) -> _Stated | None:
         try:
@@ -182,7 +192,7 @@ class _Walk:
         self.count.missed += len(missed)
         self.count.outdated += len(outdated)
 
-    async def _look_for_gone(self, kind: _Kind, seen: set[int]) -> None:
+    async def _look_for_gone(self, kind: _Kind, gone: _Gone, seen: set[int]) -> None:
         """What we hold as changed in the time that the pages go through, and they did not show."""
         rows = await self.store.database.fetch(
             f"SELECT id FROM {kind.table} WHERE shop_id = $1 AND stated_at >= $2 AND stated_at < $3"
@@ -192,9 +202,9 @@ class _Walk:
             self.started,
         )
         for (number,) in [row for row in rows if row[0] not in seen][:MOST_ASKED]:
-            if await kind.node(self.gateway, gid(kind.name, number)) is None:
+            if await gone.node(self.gateway, gid(kind.name, number)) is None:
                 async with self.store.database.transaction() as session:
-                    changed = await kind.remove(session, self.shop_id, number, self.started)
+                    changed = await gone.remove(session, self.shop_id, number, self.started)
                     await unplaced.note(session, self.shop_id, changed)
                 self.count.changed |= changed
                 self.count.gone += 1
@@ -218,6 +228,10 @@ async def _write_products(store: Store, shop_id: int, facts: Sequence[Any], sess
     return set()
 
 
+async def _write_checkouts(_: Store, shop_id: int, facts: Sequence[Any], session: Session) -> set[int]:
+    return await write_checkouts(session, shop_id, facts) if facts else set()
+
+
 async def _remove_customer(session: Session, shop_id: int, number: int, at: int) -> set[int]:
     await removals.delete_customer(session, shop_id, number, at=at)
     return {number}
@@ -235,16 +249,20 @@ async def _remove_product(session: Session, shop_id: int, number: int, at: int) 
 # Customers first: an order's owner is then known.
 _KINDS: Final[tuple[_Kind, ...]] = (
     _Kind(
-        "customers", "Customer", lambda shop, since, after: shop.customers_page(since, after),
-        lambda shop, number: shop.node_customer(number), customer_from_node, _write_customers, _remove_customer,
+        "customers", "Customer", lambda shop, since, after: shop.customers_page(since, after), customer_from_node,
+        _write_customers, _Gone(lambda shop, number: shop.node_customer(number), _remove_customer),
     ),
     _Kind(
-        "products", "Product", lambda shop, since, after: shop.products_page(since, after),
-        lambda shop, number: shop.node_product(number), product_from_node, _write_products, _remove_product,
+        "products", "Product", lambda shop, since, after: shop.products_page(since, after), product_from_node,
+        _write_products, _Gone(lambda shop, number: shop.node_product(number), _remove_product),
     ),
     _Kind(
-        "orders", "Order", lambda shop, since, after: shop.orders_page(since, after),
-        lambda shop, number: shop.node_order(number), order_from_node, _write_orders, _remove_order,
+        "orders", "Order", lambda shop, since, after: shop.orders_page(since, after), order_from_node,
+        _write_orders, _Gone(lambda shop, number: shop.node_order(number), _remove_order),
+    ),
+    _Kind(
+        "checkouts", "AbandonedCheckout", lambda shop, since, after: shop.checkouts_page(since, after),
+        checkout_from_node, _write_checkouts, None,
     ),
 )  # fmt: skip
 

@@ -87,7 +87,7 @@ async def save_batch(
     """After the rows of a batch are in. `roots` is how many things of `kind` the export gave so far.
     Raises ShopAccessError when the shop has uninstalled meanwhile."""
     async with store.database.transaction() as session:
-        await _still_installed(session, shop_id)
+        await still_installed(session, shop_id)
         await session.execute(
             "UPDATE bulk_runs SET lines_done = $1 WHERE shop_id = $2 AND kind = $3", lines_done, shop_id, kind
         )
@@ -137,10 +137,11 @@ async def started_at(store: Store, shop_id: int) -> int:
 async def check_installed(store: Store, shop_id: int) -> None:
     """Raises ShopAccessError when the shop is not, or no longer, installed."""
     async with store.database.transaction() as session:
-        await _still_installed(session, shop_id)
+        await still_installed(session, shop_id)
 
 
-async def _still_installed(session: Session, shop_id: int) -> None:
+async def still_installed(session: Session, shop_id: int) -> None:
+    """Raises ShopAccessError when the shop has uninstalled meanwhile."""
     rows = await session.fetch("SELECT status FROM shops WHERE id = $1", shop_id)
     if not rows or rows[0][0] != "installed":
         raise ShopAccessError("The shop is no longer installed: the sync stops here.")

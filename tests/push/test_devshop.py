@@ -66,11 +66,11 @@ async def gateway(dev: RunningDevShop) -> AsyncIterator[ShopifyGateway]:
         yield ShopifyGateway(AdminClient(settings, http, Granted(await _token(dev)), Bucket(pace), pace))
 
 
-@pytest.mark.parametrize("files_take", [1_000.0, -1.0], ids=["by batch", "by file"])
+@pytest.mark.parametrize("file_takes", [1_000.0, -1.0], ids=["by batch", "by file"])
 async def test_the_dev_shop_takes_our_tags_and_keeps_the_merchants(
-    store: Store, dev: RunningDevShop, gateway: ShopifyGateway, files_take: float, monkeypatch: pytest.MonkeyPatch
+    store: Store, dev: RunningDevShop, gateway: ShopifyGateway, file_takes: float, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(publish, "FILES_TAKE", files_take)
+    monkeypatch.setattr(publish, "FILE_TAKES", file_takes)
     at = NOW
 
     def now() -> datetime:

@@ -28,7 +28,7 @@ class World:
 
     def __init__(self, store: Store, seed: int) -> None:
         self.store, self.database, self.random = store, store.database, Random(seed)
-        self.shop = MemoryShop(limit=9, tags={who: [] for who in CUSTOMERS})
+        self.shop = MemoryShop(limit=9, lanes=3, tags={who: [] for who in CUSTOMERS})
         self.own: dict[int, set[str]] = {who: set() for who in CUSTOMERS}
         self.at = NOW
 
@@ -112,12 +112,13 @@ class World:
         await push_tags(self.store, SHOP, self.shop, now=self.now)
 
 
-@pytest.mark.parametrize("files_take", [2, 1_000], ids=["by file", "by batch"])
+@pytest.mark.parametrize("file_takes", [-1, 1_000], ids=["by file", "by batch"])
 @pytest.mark.parametrize("seed", range(5))
 async def test_whatever_happens_the_merchants_tags_stay_and_ours_converge(
-    store: Store, seed: int, files_take: int, monkeypatch: pytest.MonkeyPatch
+    store: Store, seed: int, file_takes: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(publish, "FILES_TAKE", files_take)
+    monkeypatch.setattr(publish, "FILE_TAKES", file_takes)
+    monkeypatch.setattr(publish, "TAG_BATCH", 1)  # with three calls under way at once
     world = World(store, seed)
     await world.begin()
     steps = [

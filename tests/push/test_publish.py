@@ -160,7 +160,7 @@ async def test_after_a_change_of_prefix_the_old_tags_on_record_go_and_look_alike
 async def test_a_process_killed_while_a_file_runs_reads_its_answers_the_next_time_and_asks_nothing_twice(
     store: Store, clock, monkeypatch, where: str
 ):
-    monkeypatch.setattr(publish, "FILES_TAKE", 5)
+    monkeypatch.setattr(publish, "FILE_TAKES", 5)
     shop = MemoryShop(fail=where)
     await _customers(store, shop, dict.fromkeys(range(1, 11), "active"))
     del shop.tags[7]
@@ -176,7 +176,7 @@ async def test_a_process_killed_while_a_file_runs_reads_its_answers_the_next_tim
 
 
 async def test_a_file_that_the_shop_has_forgotten_is_asked_for_again(store: Store, clock, monkeypatch):
-    monkeypatch.setattr(publish, "FILES_TAKE", 5)
+    monkeypatch.setattr(publish, "FILE_TAKES", 5)
     shop = MemoryShop(fail="unread")
     await _customers(store, shop, dict.fromkeys(range(1, 11), "active"))
     with pytest.raises(Killed):
@@ -264,7 +264,7 @@ async def test_a_process_killed_around_a_write_leaves_nothing_lost_and_nothing_d
 
 
 async def test_many_customers_go_by_file_removals_first_and_end_the_same(store: Store, clock, monkeypatch):
-    monkeypatch.setattr(publish, "FILES_TAKE", 5)
+    monkeypatch.setattr(publish, "FILE_TAKES", 5)
     shop, told = MemoryShop(), []
     everyone = range(1, 41)
     await _customers(store, shop, dict.fromkeys(everyone, "active"))
@@ -286,7 +286,7 @@ async def test_many_customers_go_by_file_removals_first_and_end_the_same(store: 
 async def test_a_bulk_run_that_fails_half_way_keeps_what_was_done_and_the_next_push_does_the_rest(
     store: Store, clock, monkeypatch
 ):
-    monkeypatch.setattr(publish, "FILES_TAKE", 5)
+    monkeypatch.setattr(publish, "FILE_TAKES", 5)
     shop = MemoryShop(fail="half")
     await _customers(store, shop, dict.fromkeys(range(1, 11), "active"))
     with pytest.raises(ShopUnavailableError):
@@ -302,7 +302,7 @@ async def test_a_bulk_run_that_fails_half_way_keeps_what_was_done_and_the_next_p
 
 
 async def test_a_batch_holds_as_many_customers_as_the_gateway_takes(store: Store, clock, monkeypatch):
-    monkeypatch.setattr(publish, "FILES_TAKE", 1_000)
+    monkeypatch.setattr(publish, "FILE_TAKES", 1_000)
     shop = MemoryShop()
     await _customers(store, shop, dict.fromkeys(range(1, TAG_BATCH + 2), "active"))
     await push_tags(store, SHOP, shop, now=clock)

@@ -47,11 +47,11 @@ def left(shop: MemoryShop) -> tuple[set[str], int, list[str]]:
 CLEARED = ({"vip", "rbl-own"}, 0, ["https://other.example/hooks"])
 
 
-@pytest.mark.parametrize("files_take", [1_000.0, 5.0], ids=["by call", "by file"])
+@pytest.mark.parametrize("file_takes", [1_000.0, 5.0], ids=["by call", "by file"])
 async def test_exactly_what_we_wrote_goes_and_nothing_comes_back(
-    store: Store, files_take: float, monkeypatch: pytest.MonkeyPatch
+    store: Store, file_takes: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish, "FILES_TAKE", files_take)
+    monkeypatch.setattr(publish, "FILE_TAKES", file_takes)
     shop = await pushed(store)
     writes = shop.writes
     dry = await withdraw(store, SHOP, shop, address=ADDRESS, now=Clock(), dry_run=True)
@@ -75,14 +75,14 @@ async def test_exactly_what_we_wrote_goes_and_nothing_comes_back(
     assert shop.tags[1] == ["rbl-own", "rbl-stage-active", "vip"]
 
 
-@pytest.mark.parametrize("files_take", [1_000.0, 5.0], ids=["by call", "by file"])
+@pytest.mark.parametrize("file_takes", [1_000.0, 5.0], ids=["by call", "by file"])
 async def test_killed_at_any_write_it_is_ended_by_running_it_again(
-    store: Store, files_take: float, monkeypatch: pytest.MonkeyPatch
+    store: Store, file_takes: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish, "FILES_TAKE", files_take)
+    monkeypatch.setattr(publish, "FILE_TAKES", file_takes)
     shop = await pushed(store)
     killed = 0
-    by_file = files_take < 30
+    by_file = file_takes < 30
     for kill in ("before", "after", *(("unread", "half read") if by_file else ())) * 4:
         shop.fail = kill
         with contextlib.suppress(Killed):

@@ -35,6 +35,23 @@ async def test_429_waits_as_long_as_the_shop_says(rig: Rig) -> None:
     assert rig.time.slept == [7.0]
 
 
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    [
+        (None, 0.5), ("", 0.5), ("0", 0.5), ("0.2", 0.5), ("-1", 0.5), ("-7.5", 0.5), ("soon", 0.5), ("inf", 0.5),
+        ("nan", 0.5), ("1e3", 0.5), ("0x10", 0.5), ("7, 9", 0.5), ("9" * 20, 0.5), ("2026-11-24T00:00:00Z", 0.5),
+        ("Tue, 24 Nov 2026 00:00:00 GMT", 0.5), ("7", 7.0), ("07.50", 7.5), ("60", 60.0), ("86400", 60.0),
+    ],
+)  # fmt: skip
+async def test_whatever_retry_after_says_the_wait_is_bounded_and_never_shorter_than_asked(
+    rig: Rig, asked: str | None, waited: float, status: int
+) -> None:
+    rig.shop.answers = [httpx.Response(status, headers={} if asked is None else {"Retry-After": asked}), graphql(SHOP)]
+    assert (await rig.client.run(READ)).data == SHOP
+    assert (rig.time.slept, len(rig.shop.calls)) == ([waited], 2)
+
+
 @pytest.mark.parametrize(
     "trouble",
     [

@@ -230,7 +230,7 @@ async def test_a_bulk_mutation_uploads_runs_waits_and_gives_each_lines_answer(ri
     assert b'{"id":"1"}\n{"id":"2"}\n' in uploads[0].content
     assert uploads[0].content.index(b'name="key"') < uploads[0].content.index(b'name="file"')
     assert rig.shop.body(rig.shop.calls[1])["variables"]["stagedUploadPath"] == "tmp/1/bulk/vars"
-    assert rig.time.slept == [1.0]
+    assert rig.time.slept == [0.5]
 
 
 @pytest.mark.parametrize(

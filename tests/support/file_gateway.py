@@ -6,6 +6,7 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ import msgspec
 from integrations.shopify.queries import document
 from plugin.domain.facts import ShopFact
 from plugin.errors import ShopUnavailableError
-from plugin.ports import BulkStatus
+from plugin.ports import BulkStatus, Page
 
 _PIECE: Final = 1024 * 1024
 _KINDS: Final = {document(f"Bulk{kind.title()}"): kind for kind in ("customers", "products", "orders")}
@@ -84,6 +85,9 @@ class FileGateway:
     async def open_download(self, url: str) -> AsyncIterator[AsyncIterator[bytes]]:
         self.downloads += 1
         yield _pieces(self.path(url), self._cuts.pop(0) if self._cuts else None)
+
+    async def checkouts_page(self, updated_since: datetime | None, after: str | None) -> Page:
+        return Page(nodes=(), after=None)
 
     async def node_order(self, gid: str) -> Mapping[str, Any] | None:
         self.asked_orders.append(gid)

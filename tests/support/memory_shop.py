@@ -20,6 +20,7 @@ class MemoryShop:
     "half read" kill the process when it reads a bulk run's answers."""
 
     limit: int = 250
+    lanes: int = 1
     tags: dict[int, list[str]] = field(default_factory=dict)
     metafields: dict[tuple[int, str], str] = field(default_factory=dict)
     refuse_metafields: set[int] = field(default_factory=set)
@@ -67,6 +68,9 @@ class MemoryShop:
 
     def wait_for(self, points: float) -> float:
         return points / 10  # no bucket: one mutation a second
+
+    def calls_at_once(self, points: float) -> int:
+        return self.lanes
 
     async def start_bulk_mutation(self, document: str, lines: Sequence[Mapping[str, Any]]) -> str:
         kind = next(each for each in ("tagsAdd", "tagsRemove", "metafieldsSet") if each in document)

@@ -59,6 +59,7 @@ async def held(store: Store, shop_id: int) -> dict[str, list[tuple[Any, ...]]]:
         " WHERE deleted_at IS NULL AND",
         "order_lines": "id, order_id, quantity, current_quantity, total FROM {} WHERE",
         "refunds": "id, order_id, at, amount FROM {} WHERE",
+        "checkouts": "id, customer_id, created_at, stated_at, completed_at, total, items FROM {} WHERE",
         "products": "id, title, status, stated_at FROM {} WHERE deleted_at IS NULL AND",
     }
     return {
@@ -79,6 +80,12 @@ def without_a_word(running: RunningDevShop) -> None:
     gone = shop.create_product("Soon gone", "1.00")
     shop.create_product("Pot", "19.90")
     shop.delete_product(gone.id)
+    left = shop.begin_checkout(2, [(11, 3)])
+    shop.begin_checkout(None, [(11, 1)])
+    shop.begin_checkout(made.id, [(21, 1)])
+    shop.update_checkout(shop.begin_checkout(1, [(11, 1)]).id, completed=True)
+    shop.advance(timedelta(minutes=15))
+    shop.update_checkout(left.id, completed=True)
     shop.delete_customer(3)
 
 
@@ -94,11 +101,15 @@ async def test_a_walk_ends_where_a_fresh_copy_does(store: Store, shop: ShopConte
     }
     known = {row[0] for row in theirs["customers"]}
     assert [row for row in ours["customers"] if row[0] in known] == theirs["customers"]
-    assert (walked.missed, walked.outdated) == (3, 3)  # customer, order, product; a customer and two orders
-    assert 1 in walked.changed
+    # Customer, order, product, two checkouts that were left; a customer and two orders.
+    assert (walked.missed, walked.outdated) == (5, 3)
+    assert {1, 2} <= walked.changed
+    assert [(row[1], row[4] is None, row[5], row[6]) for row in ours["checkouts"]] == [
+        (2, False, 165_000, 3), (max(known), True, 122_500, 1),
+    ]  # fmt: skip
     row = await reconciliation_row(store.database, shop.id)
     assert row is not None
-    assert (row["missed"], row["outdated"], row["walked_to"], row["error"]) == (3, 3, to_us(LATER), None)
+    assert (row["missed"], row["outdated"], row["walked_to"], row["error"]) == (5, 3, to_us(LATER), None)
     again = await reconcile(store, shop, beside.gateway, now=lambda: LATER)
     assert (again.missed, again.outdated, again.gone, again.changed) == (0, 0, 0, frozenset())
 
@@ -135,4 +146,4 @@ async def test_a_walk_that_breaks_off_says_so_and_begins_where_it_began(
     assert row is not None
     assert (row["error"], row["walked_to"], row["finished_at"]) == ("The shop is down.", None, None)
     walked = await reconcile(store, shop, beside.gateway, now=lambda: LATER)
-    assert (walked.missed, walked.outdated) == (1, 2)  # the orders, which the broken walk did not reach
+    assert (walked.missed, walked.outdated) == (3, 2)  # orders and checkouts, which the broken walk did not reach
