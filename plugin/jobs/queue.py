@@ -9,6 +9,7 @@ after a while and holds no place meanwhile, so that a shop that is down slows no
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import sqlite3
 import time
@@ -25,7 +26,7 @@ from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowHan
 from plugin.errors import UnavailableError
 from plugin.jobs.failures import LONGEST_WAIT, failure_of, raised, waits
 from plugin.jobs.liveness import BEAT, beat, forget, tick_for_ever
-from plugin.ledger.database import Database
+from plugin.ledger.database import Database, Session
 
 Handler = Callable[..., Awaitable[Mapping[str, Any]]]  # (shop_id, **arguments) -> summary, with `then` and `close`
 
@@ -37,6 +38,13 @@ _AT_ONCE: Final = 8  # jobs of one process; most of their time they wait for a s
 _STORING: Final = 8.0  # seconds
 _GRACE: Final = 10  # seconds that jobs have to end when the process is told to
 _log = structlog.get_logger(__name__)
+# The engine's own door for transactions of others; a second later, by the database's clock.
+_RIDE: Final = (
+    "SELECT dbos.enqueue_workflow(workflow_name => 'job', queue_name => $1,"
+    " positional_args => ARRAY[$2::json, $3::json, '{}'::json], workflow_id => $4, app_version => $5,"
+    " queue_partition_key => $6,"
+    " delay_until_epoch_ms => (EXTRACT(EPOCH FROM clock_timestamp()) * 1000 + 1000)::bigint)"
+)
 _handlers: dict[str, Handler] = {}
 _running: dict[str, asyncio.Task[Any]] = {}
 
@@ -168,6 +176,21 @@ class Jobs:
                 await self._put(job_id, kind, shop_id, {}, after=1.0)
             self._nudged[kind, shop_id] = second
         return job_id
+
+    def riding(self, kind: str, shop_id: int) -> Callable[[Session], Awaitable[None]] | None:
+        """What puts the second's nudge into a transaction of the caller's, so that both commit or neither. None where
+        the second has one, and on SQLite, whose jobs stand in a file of their own."""
+        second = int(time.monotonic())
+        if self._on_sqlite or self._nudged.get((kind, shop_id)) == second:
+            return None
+
+        async def put(session: Session) -> None:
+            await session.execute(
+                _RIDE, QUEUE, json.dumps(kind), json.dumps(shop_id), f"{kind}-{shop_id}-{self._process}-{second}",
+                _VERSION, _line(kind, shop_id),
+            )  # fmt: skip
+
+        return put
 
     async def result(self, job_id: str) -> object:
         """Wait for a job, and for what it was put in line again as; its result, or the exception it ended with."""

@@ -6,7 +6,7 @@ A body holds personal data, so it goes the moment its delivery is done; the row 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,12 @@ NO_SHOP: Final = 0
 _LONGEST_ID: Final = 255
 _LONGEST_TOPIC: Final = 128
 _LONGEST_REASON: Final = 500
+_INSERT: Final = (
+    "INSERT INTO inbox (shop_id, webhook_id, event_id, domain, topic, sealed_body, triggered_at, received_at,"
+    " state, attempts, reason, applied_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11)"
+    " ON CONFLICT (shop_id, webhook_id) DO NOTHING"
+)
+InTransaction = Callable[[Session], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,17 +68,17 @@ class Aside:
     received_at: int
 
 
-async def record_delivery(store: Store, delivery: Delivery) -> bool:
-    """Store it durably; False when it was stored before. A delivery of a shop that never installed Rebloom is kept as a
+async def record_delivery(
+    store: Store, delivery: Delivery, *, beside: Callable[[int], InTransaction | None] = lambda _: None
+) -> bool:
+    """Store it durably; False when it was stored before. What `beside` gives for the shop is done in the transaction of
+    the row. A delivery of a shop that never installed Rebloom is kept as a
     record without its body: nothing is held about that shop. Raises BadRequestError for unstorable headers."""
     _check(delivery)
     rows = await store.database.fetch("SELECT id FROM shops WHERE domain = $1", delivery.domain)
     shop_id = int(rows[0][0]) if rows else NO_SHOP
     sealed = await asyncio.to_thread(store.vault.seal, delivery.body.decode("latin-1")) if rows else ""
-    added = await store.database.execute(
-        "INSERT INTO inbox (shop_id, webhook_id, event_id, domain, topic, sealed_body, triggered_at, received_at,"
-        " state, attempts, reason, applied_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11)"
-        " ON CONFLICT (shop_id, webhook_id) DO NOTHING",
+    row = (
         shop_id,
         delivery.webhook_id,
         delivery.event_id,
@@ -85,6 +91,13 @@ async def record_delivery(store: Store, delivery: Delivery) -> bool:
         None if rows else "this shop has not installed Rebloom",
         None if rows else delivery.received_at,
     )
+    with_it = beside(shop_id) if rows else None
+    if with_it is None:
+        return await store.database.execute(_INSERT, *row) > 0
+    async with store.database.transaction() as session:
+        added = await session.execute(_INSERT, *row)
+        if added:
+            await with_it(session)
     return added > 0
 
 

@@ -6,6 +6,7 @@ https://shopify.dev/docs/apps/build/webhooks/verify-deliveries: five seconds in 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Final
 
 import structlog
@@ -43,7 +44,7 @@ async def receive(request: Request) -> Response:
             webhook_id=delivery.webhook_id, topic=delivery.topic, shop=delivery.domain
         )
         async with asyncio.timeout(_STORING):
-            is_new = await record_delivery(state.store, delivery)
+            is_new = await record_delivery(state.store, delivery, beside=partial(state.jobs.riding, "inbox"))
     except ClientDisconnect:
         return Response(status_code=400)
     except UnauthenticatedError as error:
@@ -95,7 +96,8 @@ def _triggered(text: str | None) -> int | None:
 
 
 async def _nudge(request: Request, delivery: Delivery) -> None:
-    """Wake the worker. The row is the truth: when this fails, the next sweep finds it."""
+    """Wake the worker, unless the job came with the row. The row is the truth: when this fails, the next minute finds
+    it."""
     try:
         async with asyncio.timeout(_NUDGING):
             shop = await shop_by_domain(delivery.domain)

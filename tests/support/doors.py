@@ -42,6 +42,9 @@ class NotedJobs:
     async def nudge(self, kind: str, shop_id: int) -> None:
         await self.enqueue(kind, shop_id)
 
+    def riding(self, *_: object) -> None:
+        """Nothing rides in the row's transaction, as on SQLite."""
+
 
 async def _whoami(request: Request) -> Response:
     caller = await authenticate(request)
