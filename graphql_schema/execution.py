@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -23,6 +23,7 @@ from graphql_schema.permissions import AccessTable, scopes_needed
 from graphql_schema.request import GraphQLRequest, RequestRefusedError
 from graphql_schema.schema import core
 from plugin.errors import BadRequestError, ForbiddenError, NotFoundError, RebloomError, UnavailableError
+from plugin.ledger.trouble import come_again
 
 _DEADLINE: Final = 30.0  # seconds of one request
 _MOST_ERRORS: Final = 20  # of one answer
@@ -64,7 +65,8 @@ class Engine:
     async def answer(
         self, request: GraphQLRequest, context: Context, *, payer: Hashable, reads_only: bool, request_id: str
     ) -> Answer:
-        """Raises RequestRefusedError for a mutation where only reads are allowed (GET)."""
+        """Raises RequestRefusedError for a mutation where only reads are allowed (GET), UnavailableError when the
+        database was in trouble: half an answer, with a null where a customer is, would be taken for the truth."""
         try:
             checked = self.documents.checked(request.query)
             operation = checked.operation(request.operation_name)
@@ -95,6 +97,7 @@ class Engine:
         actual = 0
         try:
             result = await self._executed(request, checked, context)
+            _refuse_trouble(result.errors or ())
             actual = min(requested, price.actual(result.data))
         finally:
             self.buckets.give_back(payer, requested - actual)
@@ -130,6 +133,12 @@ class Engine:
         except TimeoutError:
             late = UnavailableError("This took too long; ask for less at once.")
             return ExecutionResult(None, [GraphQLError(str(late), original_error=late, path=[])])
+
+
+def _refuse_trouble(errors: Iterable[GraphQLError]) -> None:
+    for error in errors:
+        if come_again(error) is not None:
+            raise UnavailableError("The database is in trouble.") from error
 
 
 def _refused(errors: list[dict[str, Any]]) -> Answer:

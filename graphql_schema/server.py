@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
@@ -22,13 +23,14 @@ from graphql_schema.execution import Answer, Engine
 from graphql_schema.request import RequestRefusedError, answer_type, read_request
 from graphql_schema.schema import MERCHANT_ACCESS, STOREFRONT_ACCESS, core, merchant_schema, storefront_schema
 from plugin.errors import ForbiddenError, RebloomError, UnauthenticatedError, UnavailableError
+from plugin.ledger.trouble import come_again
 from plugin.log import request_id as bound_request_id
 from plugin.metrics import GRAPHQL_REFUSALS
 from plugin.shops import ShopContext
 
 _EXPLORER: Final = Path(__file__).with_name("explorer.html")
 _JSON: Final = "application/json"
-_RETRY: Final = "5"  # seconds
+_RETRY: Final = 5.0  # seconds, where nothing better is known
 _log = structlog.get_logger(__name__)
 
 
@@ -135,10 +137,12 @@ async def _respond(
     except ForbiddenError as error:
         return _failure(403, error.code, str(error), request_id, media)
     except UnavailableError as error:
-        return _failure(503, error.code, "Try again in a few seconds.", request_id, media, {"Retry-After": _RETRY})
+        return _unavailable(error, request_id, media)
     except RebloomError as error:
         return _failure(400, error.code, str(error), request_id, media)
     except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer in JSON
+        if come_again(error) is not None:
+            return _unavailable(error, request_id, media)
         _log.error("request failed", request_id=request_id, error=type(error).__name__)
         return _failure(500, "INTERNAL", "Something went wrong on our side.", request_id, media)
     if answer.errors and not answer.executed:
@@ -161,6 +165,12 @@ def _status(answer: Answer, media: str) -> int:
     if answer.executed or media == _JSON:
         return 200
     return 429 if answer.throttled else 400
+
+
+def _unavailable(error: Exception, request_id: str, media: str) -> Response:
+    _log.warning("request not done", request_id=request_id, error=type(error.__cause__ or error).__name__)
+    headers = {"Retry-After": str(math.ceil(come_again(error) or _RETRY))}
+    return _failure(503, UnavailableError.code, "Try again in a few seconds.", request_id, media, headers)
 
 
 def _failure(

@@ -33,6 +33,7 @@ QUEUE: Final = "shops"
 _BESIDE: Final = frozenset({"recommend"})  # kinds that take minutes and write tables of their own
 _VERSION: Final = "1"  # raised only when running jobs cannot be finished by new code
 _AT_ONCE: Final = 8  # jobs of one process; most of their time they wait for a shop or the database
+_STORING: Final = 8.0  # seconds
 _GRACE: Final = 10  # seconds that jobs have to end when the process is told to
 _log = structlog.get_logger(__name__)
 _handlers: dict[str, Handler] = {}
@@ -141,23 +142,29 @@ class Jobs:
     async def enqueue(self, kind: str, shop_id: int, *, once: str | None = None, **arguments: object) -> str:
         """Put a job in durably; its id. The same `once` for the same kind and shop makes one job, ever.
 
-        Raises UnavailableError when the job cannot be stored.
+        Raises UnavailableError when the job cannot be stored: the engine would try for ever, a caller cannot wait.
         """
         job_id = f"{kind}-{shop_id}-{once or uuid.uuid4().hex}"
         try:
-            with SetWorkflowID(job_id), SetEnqueueOptions(queue_partition_key=_line(kind, shop_id)):
-                await DBOS.enqueue_workflow_async(QUEUE, _job, kind, shop_id, arguments)
+            async with asyncio.timeout(_STORING):
+                await self._put(job_id, kind, shop_id, arguments)
         except Exception as error:
             raise UnavailableError(f"The job {kind} could not be stored: {type(error).__name__}") from error
         return job_id
+
+    @staticmethod
+    async def _put(job_id: str, kind: str, shop_id: int, arguments: dict[str, Any], after: float | None = None) -> None:
+        line = _line(kind, shop_id)
+        with SetWorkflowID(job_id), SetEnqueueOptions(queue_partition_key=line, delay_seconds=after):
+            await DBOS.enqueue_workflow_async(QUEUE, _job, kind, shop_id, arguments)
 
     async def nudge(self, kind: str, shop_id: int) -> str:
         """At most one job of this kind a second for a shop, run after that second: a burst needs one drain. Its id."""
         second = int(time.monotonic())
         job_id = f"{kind}-{shop_id}-{self._process}-{second}"
         if self._nudged.get((kind, shop_id)) != second:
-            with SetWorkflowID(job_id), SetEnqueueOptions(queue_partition_key=_line(kind, shop_id), delay_seconds=1.0):
-                await DBOS.enqueue_workflow_async(QUEUE, _job, kind, shop_id, {})
+            async with asyncio.timeout(_STORING):
+                await self._put(job_id, kind, shop_id, {}, after=1.0)
             self._nudged[kind, shop_id] = second
         return job_id
 

@@ -15,6 +15,7 @@ from tortoise.connection import get_connection
 from tortoise.migrations.executor import MigrationExecutor
 
 from plugin.ledger.database import Database
+from plugin.ledger.sqlite import PATIENCE
 
 APP: Final = "rebloom"
 _LOCK_KEY: Final = 0x52424C4D  # "RBLM", PostgreSQL's advisory lock
@@ -28,7 +29,7 @@ def orm_config(url: str) -> dict[str, Any]:
         credentials = {
             "file_path": url.removeprefix("sqlite://"),
             "journal_mode": "WAL",
-            "busy_timeout": 30_000,
+            "busy_timeout": round(PATIENCE * 1_000),
             "foreign_keys": "OFF",
         }
         name = "sqlite"

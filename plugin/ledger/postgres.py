@@ -18,10 +18,12 @@ _SMALL: Final = 50  # below this, COPY through a temporary table costs more than
 _MERGED_UNTRIED: Final = 30  # batches merged after one was found to hold rows that are there
 _POOL: Final = 10
 _TIMEOUT: Final = 120.0  # seconds a statement may take
+_CONNECTING: Final = 5.0
+_PATIENCE: Final = 10.0  # seconds for a connection of the pool; then the caller is told to come again
 
 
 async def open_postgres(url: str) -> PostgresDatabase:
-    pool = await asyncpg.create_pool(url, min_size=1, max_size=_POOL, command_timeout=_TIMEOUT)
+    pool = await asyncpg.create_pool(url, min_size=1, max_size=_POOL, command_timeout=_TIMEOUT, timeout=_CONNECTING)
     return PostgresDatabase(url, pool)
 
 
@@ -37,20 +39,23 @@ class PostgresDatabase:
 
     async def fetch(self, sql: str, *params: Any) -> list[Row]:
         check_names_shop(sql)
-        return [tuple(record) for record in await self._pool.fetch(sql, *params)]
+        async with self._pool.acquire(timeout=_PATIENCE) as connection:
+            return [tuple(record) for record in await connection.fetch(sql, *params)]
 
     async def execute(self, sql: str, *params: Any) -> int:
         check_names_shop(sql)
-        return _changed(await self._pool.execute(sql, *params))
+        async with self._pool.acquire(timeout=_PATIENCE) as connection:
+            return _changed(await connection.execute(sql, *params))
 
     async def execute_many(self, sql: str, rows: Iterable[Row]) -> None:
         check_names_shop(sql)
-        await self._pool.executemany(sql, list(rows))
+        async with self._pool.acquire(timeout=_PATIENCE) as connection:
+            await connection.executemany(sql, list(rows))
 
     async def upsert(self, how: Upsert, rows: Sequence[Row]) -> None:
         for start in range(0, len(rows), _BATCH):
             part = rows[start : start + _BATCH]
-            async with self._pool.acquire() as connection:
+            async with self._pool.acquire(timeout=_PATIENCE) as connection:
                 if len(part) <= _SMALL or not await self._added(connection, how, part):
                     async with connection.transaction():
                         await _put(connection, how, part)
@@ -61,19 +66,19 @@ class PostgresDatabase:
 
     async def stream(self, sql: str, *params: Any, size: int = 5_000) -> AsyncIterator[list[Row]]:
         check_names_shop(sql)
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self._pool.acquire(timeout=_PATIENCE) as connection, connection.transaction():
             cursor = await connection.cursor(sql, *params)
             while records := await cursor.fetch(size):
                 yield [tuple(record) for record in records]
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_PostgresSession]:
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self._pool.acquire(timeout=_PATIENCE) as connection, connection.transaction():
             yield _PostgresSession(connection)
 
     async def wipe_traces(self) -> None:
         """Dead rows go by VACUUM; the archive of the log is the operator's (`deploy/README.md`)."""
-        async with self._pool.acquire() as connection:
+        async with self._pool.acquire(timeout=_PATIENCE) as connection:
             for table in sorted({table for table, _ in tables_of_customer()} | {"inbox"}):
                 await connection.execute(f"VACUUM {table}")
 

@@ -18,12 +18,15 @@ T = TypeVar("T")
 _BATCH: Final = 1_000  # rows a transaction: 10,000 would hold a webhook up for a second
 _PAUSE: Final = 0.001  # seconds between them, so that another writer gets its turn
 _READERS: Final = 4
+PATIENCE: Final = 10.0  # seconds for another process to let go of the file; then the caller is told to come again
 _POSITION = re.compile(r"\$(\d+)")
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """A connection set up as all of them are: WAL, five seconds of patience, transactions begun by us."""
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False, cached_statements=512)
+    """A connection set up as all of them are: WAL, patience with other writers, transactions begun by us."""
+    connection = sqlite3.connect(
+        path, timeout=PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=512
+    )
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA secure_delete=ON")  # redaction must not leave a person in free pages
@@ -88,13 +91,15 @@ class SqliteDatabase:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_SqliteSession]:
         async with self._write_lock:
-            await self._on_writer(lambda: self._writer.execute("BEGIN IMMEDIATE"))
             try:
+                await self._on_writer(lambda: self._writer.execute("BEGIN IMMEDIATE"))
                 yield _SqliteSession(self)
             except BaseException:
-                await asyncio.shield(self._on_writer(self._writer.rollback))
+                # Also after a BEGIN that nobody waits for any more: it may yet come through. In line behind it in the
+                # writer's only thread, and not waited for, since a foreign lock may hold that thread for a while.
+                self._write_thread.submit(self._writer.rollback)
                 raise
-            await asyncio.shield(self._on_writer(self._writer.commit))
+            await asyncio.shield(self._on_writer(self._commit))
 
     async def wipe_traces(self) -> None:
         """Free pages are wiped at once (secure_delete); what stands in the log is written back, and the log emptied."""
@@ -127,7 +132,15 @@ class SqliteDatabase:
         except BaseException:
             self._writer.rollback()
             raise
-        self._writer.commit()
+        self._commit()
+
+    def _commit(self) -> None:
+        """A commit for which the disk has no room leaves the transaction open, and the next could not begin."""
+        try:
+            self._writer.commit()
+        except sqlite3.Error:
+            self._writer.rollback()
+            raise
 
     def _put(self, how: Upsert, rows: Sequence[Row]) -> None:
         marks = ", ".join("?" for _ in how.columns)

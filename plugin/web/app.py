@@ -30,6 +30,7 @@ from plugin.jobs.handlers import Handlers
 from plugin.jobs.queue import Jobs
 from plugin.ledger.migrate import migrate
 from plugin.ledger.store import open_store
+from plugin.ledger.trouble import come_again
 from plugin.log import request_id
 from plugin.settings import Settings
 from plugin.shops import Clock, utc_now
@@ -95,7 +96,7 @@ async def _refused(_: Request, error: Exception) -> Response:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
     headers = {"X-Shopify-Retry-Invalid-Session-Request": "1"} if status == 401 else {}  # noqa: PLR2004 - HTTP's own
     if status == 503:  # noqa: PLR2004
-        headers["Retry-After"] = "5"
+        headers["Retry-After"] = retry_after(come_again(error) or 5.0)
     if isinstance(error, TooManyRequestsError):
         headers["Retry-After"] = retry_after(error.after)
     message = str(error)

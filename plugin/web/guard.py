@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from plugin import metrics
 from plugin.errors import TooManyRequestsError
-from plugin.ledger.trouble import is_passing
+from plugin.ledger.trouble import come_again
 from plugin.web.limits import MOST_BODIES, Lane, Meter, Often, lane_of, network_of
 
 _METER: Final = "rebloom.meter"
@@ -228,9 +228,10 @@ class _Answer:
 def _refusal(error: Exception) -> _RefusedError:
     if isinstance(error, _RefusedError):
         return error
-    if isinstance(error, TimeoutError) or is_passing(error):
+    wait = come_again(error)
+    if wait is not None:
         _log.warning("request not done", error=type(error).__name__, where=_where(error))
-        return _RefusedError(503, "UNAVAILABLE", "Try again in a few seconds.", {"Retry-After": "5"})
+        return _RefusedError(503, "UNAVAILABLE", "Try again in a few seconds.", {"Retry-After": retry_after(wait)})
     # Not its text: that may hold a row.
     _log.error("request failed", error=type(error).__name__, where=_where(error))
     return _RefusedError(500, "INTERNAL", "Something went wrong on our side.")

@@ -33,6 +33,7 @@ from plugin.errors import (
     UnavailableError,
 )
 from plugin.installations import INSTALLED, store_installation, write_shop
+from plugin.ledger.trouble import come_again
 from plugin.settings import Settings
 from plugin.shops import ShopContext, shop_by_domain, shop_by_id
 from plugin.sync.topics import subscribe_all
@@ -56,7 +57,7 @@ def _plainly(endpoint: Endpoint) -> Endpoint:
             return await endpoint(request)
         except RebloomError as error:
             status = next((status for kind, status in _STATUS if isinstance(error, kind)), None)
-            if status is None:
+            if status is None or come_again(error) is not None:
                 raise
             headers = {"Cache-Control": "no-store", **({"Retry-After": "5"} if status == 503 else {})}  # noqa: PLR2004
             return PlainTextResponse(f"{error}\n", status_code=status, headers=headers)

@@ -18,11 +18,15 @@ from integrations.shopify.signatures import check_webhook
 from plugin.domain.instants import parse_instant, to_us
 from plugin.errors import BadRequestError, NotFoundError, RebloomError, UnauthenticatedError
 from plugin.ledger.inbox import Delivery, record_delivery
+from plugin.ledger.trouble import come_again
+from plugin.log import request_id
 from plugin.shops import shop_by_domain
+from plugin.web.guard import retry_after
 
 LARGEST_BODY: Final = 16 * 2**20
 _STORING: Final = 4.0  # seconds: the sender waits five
 _NUDGING: Final = 0.5
+_AGAIN: Final = 5.0  # seconds, where nothing better is known
 _log = structlog.get_logger(__name__)
 
 
@@ -48,7 +52,8 @@ async def receive(request: Request) -> Response:
         return _answer(400, error.code, str(error))
     except Exception as error:  # noqa: BLE001 - whatever kept us from storing it, it must come again
         _log.error("delivery not stored", error=type(error).__name__)  # no traceback: it could hold the body
-        return _answer(503, "UNAVAILABLE", "The delivery could not be stored; send it again.", {"Retry-After": "5"})
+        headers = {"Retry-After": retry_after(come_again(error) or _AGAIN)}
+        return _answer(503, "UNAVAILABLE", "The delivery could not be stored; send it again.", headers)
     if is_new:
         await _nudge(request, delivery)
     return Response(status_code=200)
@@ -103,7 +108,9 @@ async def _nudge(request: Request, delivery: Delivery) -> None:
 
 
 def _answer(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"error": {"code": code, "message": message}}, status_code=status, headers=headers)
+    return JSONResponse(
+        {"error": {"code": code, "message": message, "requestId": request_id()}}, status_code=status, headers=headers
+    )
 
 
 routes = [Route("/webhooks", receive, methods=["POST"])]
