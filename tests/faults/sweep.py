@@ -1,8 +1,5 @@
-"""Kill the story at one point after another and compare its ending with the undisturbed one.
-
-`python -m tests.faults.sweep [--points N] [--at-once N] [sqlite|postgres …]`: N points of each kind on each database,
-spread over the whole story; says what held. The suite tries a few (`test_killed_anywhere.py`).
-"""
+"""Kill the story at one point after another and compare its ending with the undisturbed one. The suite tries a few
+(`test_killed_anywhere.py`), `python -m tests.bench kills` more, and with `--big` many."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Killed at a sync or at a write to the outside, the story ends as it does undisturbed, on both databases. A few points
-here, as many as one likes by `python -m tests.faults.sweep`."""
+here, many by `python -m tests.bench kills --big`."""
 
 import uuid
 from pathlib import Path
