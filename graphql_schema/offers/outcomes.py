@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import date
+from typing import Final, NamedTuple
 
 import strawberry
 
 from graphql_schema.access import Access, Scope
-from graphql_schema.context import certain
+from graphql_schema.context import Info, calendar_of
 from plugin.domain import outcomes as domain
-from plugin.domain.instants import to_us
+from plugin.domain.calendar import day_date, epoch_day
 from plugin.domain.offers import OfferKind
 from plugin.errors import BadRequestError
 
 _OFFERS = [Access(scope=Scope.READ_OFFERS)]
-_USUAL: Final = timedelta(days=30)
+_USUAL: Final = 30  # days
 
 
 @strawberry.type(description="How often each happened to offers.", directives=_OFFERS)
@@ -48,8 +48,8 @@ def outcomes_of(found: domain.Outcomes) -> OfferOutcomes:
 
 @strawberry.type(description="What became of all offers of a time.", directives=_OFFERS)
 class OfferMetrics:
-    since: datetime = strawberry.field(description="The first instant counted.")
-    until: datetime = strawberry.field(description="The first instant not counted any more.")
+    since: date = strawberry.field(description="The first day counted, of the shop.")
+    until: date = strawberry.field(description="The last day counted.")
     outcomes: OfferOutcomes = strawberry.field(description="Of all plays.")
     cross_sell_rate: float | None = strawberry.field(
         description="The share of offers of other products (CROSS_SELL, PICKS, ABANDONED_BROWSE) that were taken up, "
@@ -60,22 +60,29 @@ class OfferMetrics:
     )
 
 
-def metrics_of(
-    found: Mapping[str, domain.Outcomes], kinds: Mapping[str, OfferKind], window: tuple[int, int]
-) -> OfferMetrics:
+def metrics_of(found: Mapping[str, domain.Outcomes], kinds: Mapping[str, OfferKind], days: Days) -> OfferMetrics:
     return OfferMetrics(
-        since=certain(window[0]),
-        until=certain(window[1]),
+        since=day_date(days.first),
+        until=day_date(days.last),
         outcomes=outcomes_of(domain.total(found.values())),
         cross_sell_rate=domain.of_kinds(found, kinds, domain.CROSS_SELLING).rate,
         upsell_rate=domain.of_kinds(found, kinds, domain.UPSELLING).rate,
     )
 
 
-def window_of(since: datetime | None, until: datetime | None, now: datetime) -> tuple[int, int]:
-    """Epoch microseconds, the end excluded; of now, what happened at this instant is in it. Raises BadRequestError."""
-    end = to_us(now) + 1 if until is None else to_us(until)
-    start = end - _USUAL // timedelta(microseconds=1) if since is None else to_us(since)
-    if start >= end:
-        raise BadRequestError("`since` must be before `until`.")
-    return start, end
+class Days(NamedTuple):
+    """Days of the shop, both in it, and the instants from which and before which they are."""
+
+    first: int
+    last: int
+    window: tuple[int, int]
+
+
+async def days_of(info: Info, since: date | None, until: date | None) -> Days:
+    """Raises BadRequestError."""
+    calendar = await calendar_of(info.context.shop)
+    last = calendar.today(info.context.now_us) if until is None else epoch_day(until)
+    first = last - _USUAL + 1 if since is None else epoch_day(since)
+    if first > last:
+        raise BadRequestError(f"`until` ({day_date(last)}) lies before `since` ({day_date(first)}).")
+    return Days(first, last, (calendar.start_of_day(first), calendar.start_of_day(last + 1)))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 from decimal import Decimal
 
 import strawberry
 
 from graphql_schema.access import Access, Scope
 from graphql_schema.context import Info
-from graphql_schema.offers.outcomes import OfferOutcomes, outcomes_of, window_of
+from graphql_schema.offers.outcomes import OfferOutcomes, days_of, outcomes_of
 from graphql_schema.pagination import given
 from graphql_schema.scalars import Money, money
 from plugin.domain import offers as domain
@@ -75,14 +75,14 @@ class Play:
     version: int = strawberry.field(description="The version in force; 0 is the play as shipped.")
 
     @strawberry.field(
-        description="What became of its offers, of all versions, from `since` until before `until`; of the last 30 "
+        description="What became of its offers, of all versions, on the days from `since` to `until`; of the last 30 "
         "days where they are left out."
     )
     async def outcomes(
-        self, info: Info, since: datetime | None = strawberry.UNSET, until: datetime | None = strawberry.UNSET
+        self, info: Info, since: date | None = strawberry.UNSET, until: date | None = strawberry.UNSET
     ) -> OfferOutcomes:
-        window = window_of(given(since), given(until), info.context.now)
-        return outcomes_of((await info.context.loaders.outcomes.load(window)).get(self.key, NOTHING))
+        days = await days_of(info, given(since), given(until))
+        return outcomes_of((await info.context.loaders.outcomes.load(days.window)).get(self.key, NOTHING))
 
 
 def play_of(play: plays.Play, currency: str) -> Play:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 
 import strawberry
 
@@ -10,7 +10,7 @@ from graphql_schema.access import Scope, needs
 from graphql_schema.context import Info
 from graphql_schema.ids import number_of
 from graphql_schema.offers.loyalty import LoyaltyQueries
-from graphql_schema.offers.outcomes import OfferMetrics, metrics_of, window_of
+from graphql_schema.offers.outcomes import OfferMetrics, days_of, metrics_of
 from graphql_schema.offers.play_changes import PlayQueries
 from graphql_schema.offers.types import ProductRecommendation, check_first, recommendation_of
 from graphql_schema.pagination import given
@@ -54,18 +54,18 @@ class OfferQueries(PlayQueries, LoyaltyQueries):
         return [recommendation_of(one) for one in found]
 
     @strawberry.field(
-        description="What became of all offers from `since` until before `until`; of the last 30 days where they are "
+        description="What became of all offers on the days from `since` to `until`; of the last 30 days where they are "
         "left out.",
         directives=needs(Scope.READ_OFFERS),
     )
     async def offer_metrics(
-        self, info: Info, since: datetime | None = strawberry.UNSET, until: datetime | None = strawberry.UNSET
+        self, info: Info, since: date | None = strawberry.UNSET, until: date | None = strawberry.UNSET
     ) -> OfferMetrics:
         context = info.context
-        window = window_of(given(since), given(until), context.now)
+        days = await days_of(info, given(since), given(until))
         book = await play_book(context.store.database, context.shop)
         kinds = {key: play.kind for key, play in book.plays.items()}
-        return metrics_of(await context.loaders.outcomes.load(window), kinds, window)
+        return metrics_of(await context.loaders.outcomes.load(days.window), kinds, days)
 
 
 def products_asked(product_ids: list[strawberry.ID]) -> list[int]:

@@ -21,7 +21,7 @@ OFFERS = "{ viewer { offers(first: 10) { id kind } } }"
 RECORD = """mutation($input: [TouchpointInput!]!) { touchpointRecord(input: $input) {
   recorded userErrors { field code } } }"""
 ANSWER = "mutation($id: ID!) { FIELD(id: $id) { offerId userErrors { code } } }"
-OUTCOMES = """query($since: DateTime, $until: DateTime) { offerMetrics(since: $since, until: $until) {
+OUTCOMES = """query($since: Date, $until: Date) { offerMetrics(since: $since, until: $until) {
   crossSellRate upsellRate outcomes { shown clicked accepted dismissed redeemed expired offersShown takenUp takenUpRate } }
   plays { key outcomes(since: $since, until: $until) { shown clicked accepted dismissed } } }"""
 SILENT = {
@@ -82,12 +82,12 @@ async def test_an_offer_counts_once_a_placement_and_day_whoever_tells(world: Wor
         {"shown": 1, "clicked": 0, "accepted": 0, "dismissed": 0},
         {"shown": 3, "clicked": 1, "accepted": 1, "dismissed": 0},
     ]
-    today = NOW.replace(hour=0)
-    since = (await world.data(OUTCOMES, since=today.isoformat()))["offerMetrics"]["outcomes"]
-    until = (await world.data(OUTCOMES, until=today.isoformat()))["offerMetrics"]
+    today, before = NOW.date().isoformat(), (NOW.date() - timedelta(days=1)).isoformat()
+    since = (await world.data(OUTCOMES, since=today))["offerMetrics"]["outcomes"]
+    until = (await world.data(OUTCOMES, until=before))["offerMetrics"]
     assert (since["shown"], until["outcomes"]["shown"], until["crossSellRate"]) == (6, 1, 1.0)
     assert (await world.data(OUTCOMES, caller="b"))["offerMetrics"]["outcomes"]["shown"] == 0
-    assert await world.code(OUTCOMES, since=today.isoformat(), until=today.isoformat()) == "BAD_REQUEST"
+    assert await world.code(OUTCOMES, since=today, until=before) == "BAD_REQUEST"
 
 
 async def test_an_offer_of_somebody_else_is_not_told_of_and_keeps_the_rest_out(world: World):
