@@ -29,6 +29,7 @@ from tests.bench.registry import Figure, Options
 from tests.bench.sync import new_database
 from tests.conftest import ENVIRONMENT
 from tests.support.processes import started, until
+from tests.support.shops import copied
 
 SHOPS: Final = 8
 DELIVERIES: Final = 500  # of each shop: a customer and an order by turns
@@ -131,13 +132,7 @@ async def _filled(store: Store, number: int, *, withdrawn: bool = True) -> int:
     `withdrawn`: nothing is pushed there, which is measured elsewhere."""
     domain, now = f"shop-{number}.myshopify.com", datetime.now(UTC)
     shop_id = await store_installation(store, domain, _GRANT, now)
-    await store.database.execute("UPDATE shops SET platform_id = $1 WHERE id = $1", shop_id)
-    await store.database.execute(
-        "INSERT INTO sync_states (shop_id, phase, customers, orders, order_lines, products, started_at)"
-        " VALUES ($1, 'done', 0, 0, 0, 0, $2)",
-        shop_id,
-        to_us(now),
-    )
+    await copied(store, shop_id, now=now)
     if withdrawn:
         await push_records.withdraw(store.database, shop_id, at=to_us(now))
     rows = []

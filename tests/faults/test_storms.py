@@ -102,9 +102,11 @@ DAMAGED = """{"data":{"tagsAdd":{"node":{"id":"x"},"userErrors":[]}},"__lineNumb
 REFUSED = "<Error><Code>AccessDenied</Code></Error>"
 
 
-@pytest.mark.parametrize("body", [DAMAGED, "", REFUSED], ids=["damaged", "empty", "too old"])
+@pytest.mark.parametrize(
+    ("body", "failures"), [(DAMAGED, 1), ("", 0), (REFUSED, 1)], ids=["damaged", "empty", "too old"]
+)
 async def test_answers_that_cannot_be_read_are_asked_for_again_and_their_neighbours_stand(
-    storm: Storm, body: str, monkeypatch: pytest.MonkeyPatch
+    storm: Storm, body: str, failures: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await by_file(storm, monkeypatch)
     status = 403 if body == REFUSED else 200
@@ -112,6 +114,7 @@ async def test_answers_that_cannot_be_read_are_asked_for_again_and_their_neighbo
     storm.dev.shops.faults.add(fault)
     with effects_counted() as effects:
         await storm.as_job("push", lambda: storm.push(STORMY))
+        assert storm.attempts["push"] == failures
         await storm.push(STORMY)  # an empty file is no failure: what has no answer is found by the next plan
     await storm.assert_same()
     assert happened(fault)
