@@ -120,7 +120,7 @@ class Handlers:
 
     async def _place_all(self, shop: ShopContext) -> dict[str, Any]:
         await unplaced.take(self._store.database, shop.id)
-        await record_redemptions(self._store, shop)
+        await record_redemptions(self._store, shop, now=self._now())
         await refresh_loyalty(self._store, shop, now=self._now())
         report = await recompute_shop(self._store, shop, as_of=self._now())
         await grant_offers(self._store, shop, now=self._now())
@@ -151,7 +151,7 @@ class Handlers:
         what follows stands in line (`settled`)."""
         if shop.status != "installed" or not (touched := await unplaced.take(self._store.database, shop.id)):
             return {"customers": 0}
-        used = await record_redemptions(self._store, shop, customers=touched)
+        used = await record_redemptions(self._store, shop, now=self._now(), customers=touched)
         touched |= used.referrers
         await self._members(shop, touched)
         return {"customers": len(touched), "then": ["push", "codes"], "close": True}

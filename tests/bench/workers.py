@@ -32,7 +32,7 @@ from tests.support.processes import started, until
 from tests.support.shops import copied
 
 SHOPS: Final = 8
-DELIVERIES: Final = 500  # of each shop: a customer and an order by turns
+DELIVERIES: Final = 300  # of each shop: a customer and an order by turns
 NO_SLOWER: Final = 0.9
 NO_DEARER: Final = 0.8
 TAKEN_OVER_WITHIN: Final = 30.0  # seconds
@@ -102,7 +102,8 @@ async def _rate(options: Options, workers: int, *, down: bool = False) -> _Rate:
                 log = options.folder / f"worker-{number}.log"
                 log.unlink(missing_ok=True)
                 processes.append(stack.enter_context(started("plugin", "worker", env=environment, stderr=log)))
-                await until(lambda log=log: log.exists() and "working" in log.read_text())
+            logs = [options.folder / f"worker-{number}.log" for number in range(workers)]
+            await until(lambda: all(log.exists() and "working" in log.read_text() for log in logs))
             jobs = Jobs(url, store.database, runs=False)
             await jobs.start({}, _nothing)
             try:

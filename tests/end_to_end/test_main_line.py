@@ -149,5 +149,9 @@ async def uninstalling_ends_everything(whole: Whole) -> None:
         return (await whole.post("{ shop { name } }")).status_code == 401
 
     await whole.until(refused)
-    before = dict(whole.devshop[SHOP].state.writes)
+    before, asked = dict(whole.devshop[SHOP].state.writes), whole.app.state.jobs
+    [(shop_id,)] = await whole.app.state.store.database.fetch("SELECT id FROM shops")
+    for kind in ("push", "codes", "sync", "reconcile"):
+        ended = await asked.result(await asked.enqueue(kind, shop_id, once="after-uninstalling"))
+        assert ended == {"stopped": "uninstalled"}
     assert dict(whole.devshop[SHOP].state.writes) == before

@@ -109,6 +109,19 @@ class App:
         )
         return False
 
+    def kill(self) -> None:
+        """As the power goes. Whoever looks next starts it again."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(10)
+        self._process = None
+
+    def held(self) -> int:
+        """The most memory that the process has held at once, in kB."""
+        assert self._process is not None
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+
     def close(self) -> None:
         self._open.close()
 

@@ -6,7 +6,7 @@ from plugin.ledger.shop_table import CreateShopTable
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rebloom", "0013_predictions")]
+    dependencies = [("rebloom", "0016_outcomes")]
 
     operations = [
         CreateShopTable(
