@@ -23,7 +23,7 @@ import structlog
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowHandleAsync
 
 from plugin.errors import UnavailableError
-from plugin.jobs.failures import failure_of, raised, waits
+from plugin.jobs.failures import LEAST_SPREAD, MOST_SPREAD, NUDGE, failure_of, longest_wait, raised, waits
 from plugin.jobs.liveness import BEAT, beat, forget, tick_for_ever
 from plugin.ledger.database import Database
 
@@ -34,6 +34,7 @@ _BESIDE: Final = frozenset({"recommend"})  # kinds that take minutes and write t
 _VERSION: Final = "1"  # raised only when running jobs cannot be finished by new code
 _AT_ONCE: Final = 8  # jobs of one process; most of their time they wait for a shop or the database
 _STORING: Final = 8.0  # seconds
+_CLOCKS_DIFFER: Final = 10.0  # seconds between hosts that are as they should be
 _GRACE: Final = 10  # seconds that jobs have to end when the process is told to
 _log = structlog.get_logger(__name__)
 _handlers: dict[str, Handler] = {}
@@ -70,7 +71,7 @@ async def _run(job_id: str, kind: str, shop_id: int, arguments: dict[str, Any], 
         if wait is None:
             raise raised(failure)
         again = f"{job_id.partition('~')[0]}~{attempt + 1}"
-        wait *= 0.8 + 0.4 * random.random()  # noqa: S311 - spreads load, hides nothing
+        wait *= random.uniform(LEAST_SPREAD, MOST_SPREAD)  # noqa: S311 - spreads load, hides nothing
         options = SetEnqueueOptions(queue_partition_key=_line(kind, shop_id), delay_seconds=wait)
         with SetWorkflowID(again), options:
             await DBOS.enqueue_workflow_async(QUEUE, _job, kind, shop_id, arguments, attempt + 1)
@@ -131,9 +132,7 @@ class Jobs:
             QUEUE, worker_concurrency=self._concurrency, partition_concurrency=1, polling_interval_sec=0.2
         )
         if self._runs:
-            heart = beat(
-                self._database, self._executor, resume=_resume_all_of, mend=self._resume_the_stuck, every=self._every
-            )
+            heart = beat(self._database, self._executor, resume=_resume_all_of, mend=self._mend, every=self._every)
             self._beating = [
                 asyncio.create_task(heart),
                 asyncio.create_task(tick_for_ever(self._database, on_tick)),
@@ -164,7 +163,7 @@ class Jobs:
         job_id = f"{kind}-{shop_id}-{self._process}-{second}"
         if self._nudged.get((kind, shop_id)) != second:
             async with asyncio.timeout(_STORING):
-                await self._put(job_id, kind, shop_id, {}, after=1.0)
+                await self._put(job_id, kind, shop_id, {}, after=NUDGE)
             self._nudged[kind, shop_id] = second
         return job_id
 
@@ -199,6 +198,21 @@ class Jobs:
         _running.clear()
         if self._beating and not self._on_sqlite:
             await forget(self._database, self._executor)
+
+    async def _mend(self) -> None:
+        await self._resume_the_stuck()
+        await self._release_the_delayed()
+
+    async def _release_the_delayed(self) -> None:
+        """The engine dates delays by the wall clock of whoever put the job in. One that ends later than any delay we
+        give was dated before a clock went back, here or on another host: it has waited long enough."""
+        now = time.time()
+        for job in await DBOS.list_workflows_async(status="DELAYED", load_input=False, load_output=False):
+            attempt = job.workflow_id.rpartition("~")[2]
+            longest = longest_wait(int(attempt) if "~" in job.workflow_id and attempt.isdigit() else 0)
+            if (job.delay_until_epoch_ms or 0) / 1_000 > now + longest + _CLOCKS_DIFFER:
+                await DBOS.set_workflow_delay_async(job.workflow_id, delay_seconds=0)
+                _log.warning("a job dated by a clock ahead was let go", job_id=job.workflow_id)
 
     async def _resume_the_stuck(self) -> None:
         """Put back jobs that are this process's by the engine's table, and that it does not run: their end could not be
