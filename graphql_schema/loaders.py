@@ -11,9 +11,11 @@ from strawberry.dataloader import DataLoader
 
 from graphql_schema.pagination import Page
 from plugin.domain.offers import OfferPlacement
+from plugin.domain.outcomes import Outcomes
 from plugin.domain.plays.decide import OfferDecision, Refusal
 from plugin.ledger import readers, stage_readers
 from plugin.ledger.journeys import JourneyRow, journeys_of
+from plugin.ledger.offer_outcomes import outcomes_between
 from plugin.ledger.predictions import PredictionModelRow, PredictionRow, prediction_models, predictions_of
 from plugin.ledger.readers import CustomerRow, ProductRow, SegmentRow
 from plugin.ledger.stage_readers import PlacementRow, SupersededRow, TransitionRow
@@ -103,6 +105,7 @@ class Loaders:
         self.offers: DataLoader[tuple[int, tuple[OfferPlacement | None, int]], list[OfferDecision]] = _lists(
             self._offers
         )
+        self.outcomes: DataLoader[tuple[int, int], Mapping[str, Outcomes]] = _Shared(self._outcomes)
         self.accounts: DataLoader[int, Account | None] = _by_id(self._accounts)
         self.decisions: DataLoader[tuple[int, OfferPlacement | None], list[OfferDecision | Refusal]] = _lists(
             self._decisions
@@ -127,6 +130,9 @@ class Loaders:
 
         found = await decisions_for(self._store, self._shop, ids, placement=placement, now=self._now)
         return {customer: [*each.offers, *each.refused] for customer, each in found.items()}
+
+    async def _outcomes(self, windows: list[tuple[int, int]]) -> list[Mapping[str, Outcomes]]:
+        return [await outcomes_between(self._store.database, self._shop.id, *window) for window in windows]
 
     async def _accounts(self, ids: Sequence[int]) -> Mapping[int, Account]:
         from plugin.lifecycle.loyalty import accounts_of

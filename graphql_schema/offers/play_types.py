@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
 import strawberry
 
 from graphql_schema.access import Access, Scope
+from graphql_schema.context import Info
+from graphql_schema.offers.outcomes import OfferOutcomes, days_of, outcomes_of
+from graphql_schema.pagination import given
 from graphql_schema.scalars import Money, money
 from plugin.domain import offers as domain
 from plugin.domain.offers import OfferKind, OfferPlacement
+from plugin.domain.outcomes import NOTHING
 from plugin.domain.plays import play as plays
 from plugin.domain.plays.play import SHARE_SCALE, Channel, Start
 
@@ -68,6 +73,16 @@ class Play:
     tier: str | None = strawberry.field(description="The tier its offers belong to.")
     enabled: bool = strawberry.field(description="False when it is switched off.")
     version: int = strawberry.field(description="The version in force; 0 is the play as shipped.")
+
+    @strawberry.field(
+        description="What became of its offers, of all versions, on the days from `since` to `until`; of the last 30 "
+        "days where they are left out."
+    )
+    async def outcomes(
+        self, info: Info, since: date | None = strawberry.UNSET, until: date | None = strawberry.UNSET
+    ) -> OfferOutcomes:
+        days = await days_of(info, given(since), given(until))
+        return outcomes_of((await info.context.loaders.outcomes.load(days.window)).get(self.key, NOTHING))
 
 
 def play_of(play: plays.Play, currency: str) -> Play:

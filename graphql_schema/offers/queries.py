@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import strawberry
 
 from graphql_schema.access import Scope, needs
 from graphql_schema.context import Info
 from graphql_schema.ids import number_of
 from graphql_schema.offers.loyalty import LoyaltyQueries
+from graphql_schema.offers.outcomes import OfferMetrics, days_of, metrics_of
 from graphql_schema.offers.play_changes import PlayQueries
 from graphql_schema.offers.types import ProductRecommendation, check_first, recommendation_of
 from graphql_schema.pagination import given
 from graphql_schema.recommendations.types import Use
 from plugin.errors import BadRequestError
 from plugin.lifecycle.offers import recommend
+from plugin.lifecycle.plays import play_book
 
 MOST_PRODUCTS = 50
 MOST_RECOMMENDATIONS = 30
@@ -48,6 +52,20 @@ class OfferQueries(PlayQueries, LoyaltyQueries):
             use=given(use),
         )
         return [recommendation_of(one) for one in found]
+
+    @strawberry.field(
+        description="What became of all offers on the days from `since` to `until`; of the last 30 days where they are "
+        "left out.",
+        directives=needs(Scope.READ_OFFERS),
+    )
+    async def offer_metrics(
+        self, info: Info, since: date | None = strawberry.UNSET, until: date | None = strawberry.UNSET
+    ) -> OfferMetrics:
+        context = info.context
+        days = await days_of(info, given(since), given(until))
+        book = await play_book(context.store.database, context.shop)
+        kinds = {key: play.kind for key, play in book.plays.items()}
+        return metrics_of(await context.loaders.outcomes.load(days.window), kinds, days)
 
 
 def products_asked(product_ids: list[strawberry.ID]) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any
 
 import strawberry
 
@@ -17,7 +17,6 @@ from graphql_schema.scalars import Money, money
 from graphql_schema.stages.types import Reason
 from plugin.domain import offers as domain
 from plugin.domain.calendar import day_date
-from plugin.domain.ids import LARGEST_ID
 from plugin.domain.offers import OfferKind
 from plugin.domain.plays.decide import OfferDecision, Refusal, WhyNot
 from plugin.domain.plays.play import Channel
@@ -26,7 +25,6 @@ from plugin.errors import BadRequestError
 from plugin.shops import ShopContext
 
 _OFFERS = [Access(scope=Scope.READ_OFFERS)]
-_GID: Final = "gid://rebloom/Offer/"
 
 strawberry.enum(WhyNot, name="OfferRefusalReason", description="Why a play makes no offer. More may be added.")
 
@@ -165,20 +163,15 @@ class OfferPayload:
 
 
 def offer_gid(customer_id: int, number: int) -> strawberry.ID:
-    """An offer is computed, not stored, so its id says whose it is, too."""
-    return strawberry.ID(f"{_GID}{customer_id}-{number}")
+    return strawberry.ID(domain.offer_gid(customer_id, number))
 
 
 def parse_offer_gid(text: str) -> tuple[int, int]:
     """(customer, offer). Raises BadRequestError."""
-    customer, _, number = text.removeprefix(_GID).partition("-")
-    if text.startswith(_GID) and _is_number(customer) and _is_number(number):
-        return int(customer), int(number)
-    raise BadRequestError(f"{text[:80]!r} is not the id of an offer; take it from `offers`.")
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 19 and 0 < int(text) <= LARGEST_ID  # noqa: PLR2004 - digits of 2^63
+    found = domain.read_offer_gid(text)
+    if found is None:
+        raise BadRequestError(f"{text[:80]!r} is not the id of an offer; take it from `offers`.")
+    return found
 
 
 def check_first(first: int | None, most: int = LARGEST_PAGE, default: int = 5) -> int:

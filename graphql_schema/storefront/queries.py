@@ -109,7 +109,8 @@ class StorefrontMutation:
         return await _answered(info, id, OfferResponse.ACCEPTED)
 
     @strawberry.mutation(
-        description="Record what the viewer or visitor did in the shop's pages, all or none. The same id twice is one."
+        description="Record what the viewer or visitor did in the shop's pages, all or none. The same id twice is one; "
+        "OFFER_SHOWN and OFFER_CLICKED of an offer of hers (`subject`: its id) count once for a placement and a day."
     )
     async def touchpoint_record(self, info: Info, input: list[TouchpointInput]) -> TouchpointPayload:
         return await recorded(info, input, storefront(info.context.viewer_id))

@@ -20,7 +20,8 @@ from plugin.domain.touchpoints import (
     TouchpointError,
     read_touchpoint,
 )
-from plugin.ledger.touchpoints import new_key, record_touchpoints
+from plugin.ledger.touchpoints import new_key
+from plugin.lifecycle.impressions import NotHerOfferError, record_told
 
 _FIELDS = (
     "id",
@@ -33,13 +34,15 @@ _FIELDS = (
     "subject",
     "outcome",
     "score",
+    "placement",
 )
 
 
 @strawberry.type
 class TouchpointMutations:
     @strawberry.mutation(
-        description=f"Record up to {MOST_AT_ONCE} touchpoints, all or none. The same id twice is one.",
+        description=f"Record up to {MOST_AT_ONCE} touchpoints, all or none. The same id twice is one; OFFER_SHOWN and "
+        "OFFER_CLICKED of an offer (`subject`) count once for a placement and a day.",
         directives=needs(Scope.WRITE_TOUCHPOINTS),
     )
     async def touchpoint_record(self, info: Info, input: list[TouchpointInput]) -> TouchpointPayload:
@@ -73,7 +76,16 @@ async def recorded(info: Info, given: Sequence[TouchpointInput], teller: Teller)
             faults.append(UserError(field=path, message=str(error), code=UserErrorCode.INVALID))
     if faults:
         return TouchpointPayload(recorded=0, user_errors=faults)
-    done = await record_touchpoints(context.store, context.shop.id, told, now=context.now)
+    try:
+        done = await record_told(context.store, context.shop, told, now=context.now)
+    except NotHerOfferError as error:
+        return TouchpointPayload(
+            recorded=0,
+            user_errors=[
+                UserError(field=["input", str(index), error.field], message=said, code=UserErrorCode.NOT_FOUND)
+                for index, said in error.faults.items()
+            ],
+        )
     if done.customers and done.recorded:
         await context.jobs.nudge("sweep", context.shop.id)
     return TouchpointPayload(recorded=done.recorded, user_errors=[])

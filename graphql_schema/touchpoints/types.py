@@ -13,6 +13,7 @@ from graphql_schema.pagination import Connection
 from graphql_schema.products import Product, product_of
 from graphql_schema.scalars import Money, money
 from plugin.domain.ids import gid
+from plugin.domain.offers import OfferPlacement
 from plugin.domain.touchpoints import Channel, Outcome, TouchpointKind
 from plugin.ledger.journeys import JourneyRow
 from plugin.shops import ShopContext
@@ -97,6 +98,9 @@ class TouchpointInput:
     outcome: Outcome | None = strawberry.field(default=None, description="How it ended, of SUPPORT and EMAIL_OPEN.")
     score: int | None = strawberry.field(
         default=None, description="0 to 10: the answer of a SURVEY, the stars of a REVIEW."
+    )
+    placement: OfferPlacement | None = strawberry.field(
+        default=None, description="Where an offer was shown, of OFFER_SHOWN and OFFER_CLICKED."
     )
 
 

@@ -200,7 +200,8 @@ class ShopifyGateway:
         lines = [{"basicCodeDiscount": discount_input(spec)} for spec in specs]
         operation = await self.start_bulk_mutation(CREATE, lines)
         async for line in self.bulk_answers(operation):
-            yield line.line, created_in_bulk(line)
+            if 0 <= line.line < len(lines):
+                yield line.line, created_in_bulk(line)
 
     async def discount_by_code(self, code: str) -> FoundDiscount | None:
         reply = await self._ask("DiscountByCode", {"code": code})

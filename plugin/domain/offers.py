@@ -11,6 +11,8 @@ from typing import Final
 from plugin.domain.ids import LARGEST_ID
 
 DAY_US: Final = 86_400_000_000
+_GID: Final = "gid://rebloom/Offer/"
+_LONGEST_NUMBER: Final = 19  # digits of 2^63
 
 
 class OfferKind(StrEnum):
@@ -95,6 +97,23 @@ def offer_id(shop_id: int, customer_id: int, play: str, subject: int, period: in
     """The number of an offer, 1..2^63-1, the same in every process: nothing need be stored to accept or dismiss it."""
     text = f"{shop_id}/{customer_id}/{play}/{subject}/{period}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) % LARGEST_ID + 1
+
+
+def offer_gid(customer_id: int, number: int) -> str:
+    """An offer is computed, so its id says whose it is, too."""
+    return f"{_GID}{customer_id}-{number}"
+
+
+def read_offer_gid(text: str) -> tuple[int, int] | None:
+    """(customer, offer); None for anything else."""
+    customer, _, number = text.removeprefix(_GID).partition("-")
+    if text.startswith(_GID) and _is_number(customer) and _is_number(number):
+        return int(customer), int(number)
+    return None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER and 0 < int(text) <= LARGEST_ID
 
 
 _TELLING: Final = 1.05  # below it is chance, to one decimal

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 from plugin.domain.errors import DomainError
 from plugin.domain.ids import LARGEST_ID
 from plugin.domain.instants import parse_instant
+from plugin.domain.offers import OfferPlacement
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -128,7 +129,8 @@ class TouchpointError(DomainError):
 class Touchpoint:
     """`event_id` is the source's own, so that the same thing told twice is one. Of `customer_id` and `visitor` (an
     opaque id of a browser) at least one is set. `score`: 0 to 10, the answer of a survey or the stars of a review.
-    `subject`: what it is about, an opaque reference (offer, campaign, support case). `at`: epoch microseconds."""
+    `subject`: what it is about, an opaque reference (offer, campaign, support case). `at`: epoch microseconds.
+    `placement` is where an offer was shown, `play` what made it; only Rebloom knows the play."""
 
     source: Source
     event_id: str
@@ -142,6 +144,8 @@ class Touchpoint:
     subject: str | None = None
     outcome: Outcome | None = None
     score: int | None = None
+    placement: OfferPlacement | None = None
+    play: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +171,7 @@ def storefront(viewer: int | None) -> Teller:
 
 def read_touchpoint(given: Mapping[str, Any], teller: Teller, *, now: int) -> Touchpoint:
     """A touchpoint as JSON tells it: `id`, `kind`, `channel`, `at`, `customerId`, `visitor`, `productId`,
-    `collectionId`, `subject`, `outcome`, `score`. Raises TouchpointError naming the field."""
+    `collectionId`, `subject`, `outcome`, `score`, `placement`. Raises TouchpointError naming the field."""
     unknown = sorted(given.keys() - _FIELDS)
     if unknown:
         raise TouchpointError(unknown[0][:40], f"There is no such field; known are {', '.join(sorted(_FIELDS))}.")
@@ -194,11 +198,13 @@ def read_touchpoint(given: Mapping[str, Any], teller: Teller, *, now: int) -> To
         subject=_text(given, "subject", _OPAQUE),
         outcome=_member(given.get("outcome"), Outcome, "outcome"),
         score=_score(given.get("score")),
+        placement=_member(given.get("placement"), OfferPlacement, "placement"),
     )
 
 
 _FIELDS: Final = frozenset({
     "id", "kind", "channel", "at", "customerId", "visitor", "productId", "collectionId", "subject", "outcome", "score",
+    "placement",
 })  # fmt: skip
 
 
@@ -216,8 +222,10 @@ def _kind(value: object, teller: Teller) -> TouchpointKind:
 def _member(value: object, kind: type[E], field: str) -> E | None:
     if value is None:
         return None
-    if isinstance(value, str) and value.lower() in kind.__members__.values():
-        return kind(value.lower())
+    if isinstance(value, str):
+        for member in kind:
+            if member.value.lower() == value.lower():
+                return member
     raise TouchpointError(field, f"{str(value)[:40]!r} is none of {', '.join(sorted(kind))}.")
 
 

@@ -111,7 +111,7 @@ class Handlers:
 
     async def recompute(self, shop_id: int) -> dict[str, Any]:
         shop = await shop_by_id(shop_id)
-        await record_redemptions(self._store, shop)
+        await record_redemptions(self._store, shop, now=self._now())
         await refresh_loyalty(self._store, shop, now=self._now())
         await fit_predictions(self._store, shop, now=self._now())
         report = await recompute_shop(self._store, shop, as_of=self._now())
@@ -139,7 +139,7 @@ class Handlers:
             touched.update(changed)
         shop = await shop_by_id(shop_id)
         if touched and shop.status == "installed":
-            used = await record_redemptions(self._store, shop, customers=touched)
+            used = await record_redemptions(self._store, shop, now=self._now(), customers=touched)
             await self._members(shop, touched | used.referrers, also=touched)
             return {"customers": len(touched), "then": ["push", "codes"]}
         return {"customers": 0}

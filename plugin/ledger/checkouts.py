@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from plugin.domain.facts import CheckoutFact
@@ -21,22 +21,40 @@ _CHECKOUTS: Final = Upsert(
 
 async def write_checkouts(session: Session, shop_id: int, facts: Sequence[CheckoutFact]) -> set[int]:
     """The customers whose checkouts they were and are. Of somebody who is gone a checkout is nobody's."""
-    before: set[int] = set()
-    for fact in facts:
-        before |= await _owner(session, shop_id, fact.id)
-    owners = {
-        customer: await _living(session, shop_id, customer)
-        for customer in sorted({fact.customer_id for fact in facts if fact.customer_id is not None})
-    }
+    latest = {fact.id: fact for fact in sorted(facts, key=lambda fact: fact.stated_at)}.values()
+    before = await session.fetch(
+        "SELECT customer_id FROM checkouts WHERE shop_id = $1 AND customer_id IS NOT NULL"
+        f" AND id IN ({_marks(latest)})",
+        shop_id,
+        *(fact.id for fact in latest),
+    )
+    owners = await _owners(session, shop_id, sorted({fact.customer_id or 0 for fact in latest}))
     rows = [
         (
-            shop_id, fact.id, owners.get(fact.customer_id or 0), fact.created_at, fact.stated_at, fact.completed_at,
+            shop_id, fact.id, owners[fact.customer_id or 0], fact.created_at, fact.stated_at, fact.completed_at,
             fact.total, fact.items,
         )
-        for fact in facts
+        for fact in latest
     ]  # fmt: skip
     await session.upsert(_CHECKOUTS, rows)
-    return before | {owner for owner in owners.values() if owner is not None}
+    return {int(row[0]) for row in before} | {owner for owner in owners.values() if owner is not None}
+
+
+async def _owners(session: Session, shop_id: int, named: Sequence[int]) -> dict[int, int | None]:
+    """Whose a checkout is that names this customer (0: nobody): followed to the living one, None when there is none."""
+    gone = await session.fetch(
+        "SELECT id FROM customers WHERE shop_id = $1 AND (deleted_at IS NOT NULL OR merged_into IS NOT NULL)"
+        f" AND id IN ({_marks(named)})",
+        shop_id,
+        *named,
+    )
+    moved = {int(row[0]): await _living(session, shop_id, int(row[0])) for row in gone}
+    return {customer: moved.get(customer, customer or None) for customer in named}
+
+
+def _marks(values: Collection[object]) -> str:
+    """Placeholders from the second on."""
+    return ", ".join(f"${place}" for place in range(2, len(values) + 2))
 
 
 async def _living(session: Session, shop_id: int, customer_id: int) -> int | None:

@@ -65,7 +65,9 @@ HELD: Final[dict[str, tuple[Held, ...]]] = {
     "tag_records": (Held(PERSON, ("tag", "state"), "customer_id"),),
     "push_states": (Held(PERSON, ("stage", "refusal"), "customer_id"),),
     "touchpoints": (
-        Held(PERSON, ("source", "event_id", "visitor", "kind", "channel", "subject", "outcome"), "customer_id"),
+        Held(PERSON, (
+            "source", "event_id", "visitor", "kind", "channel", "subject", "outcome", "placement", "play",
+        ), "customer_id"),
     ),
     "checkouts": (Held(PERSON, (), "customer_id"),),
     "data_exports": (Held(SEALED, ("sealed",), "customer_id"), Held(NOBODY, ("request_id",))),

@@ -10,7 +10,8 @@ from plugin.ledger.fact_tables import ShopRow
 
 class Touchpoint(ShopRow):
     """What passed between the shop and a customer or visitor (`plugin/domain/touchpoints.py`). `event_id` is its
-    source's own. Personal by its customer and its `visitor`, an opaque id of a browser; no text of a person's."""
+    source's own; what became of an offer is told by `rebloom`, with the `play` that made it, and only that is counted.
+    Personal by its customer and its `visitor`, an opaque id of a browser; no text of a person's."""
 
     source = column.name(length=16)
     event_id = column.text_key()
@@ -25,6 +26,8 @@ class Touchpoint(ShopRow):
     outcome = column.name(null=True, length=16)
     score = column.integer(null=True)
     received_at = column.instant()
+    placement = column.name(null=True, length=16)
+    play = column.name(null=True, length=64)
 
     class Meta:
         table = "touchpoints"

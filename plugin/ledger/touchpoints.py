@@ -19,7 +19,7 @@ _STITCHED: Final = 30 * 86_400_000_000  # how long a browser's earlier touchpoin
 _AT_ONCE: Final = 5_000
 _COLUMNS: Final = (
     "shop_id", "source", "event_id", "customer_id", "visitor", "kind", "channel", "at", "product_id", "collection_id",
-    "subject", "outcome", "score", "received_at",
+    "subject", "outcome", "score", "received_at", "placement", "play",
 )  # fmt: skip
 _MARKS: Final = ", ".join(f"${position}" for position in range(1, len(_COLUMNS) + 1))
 _INSERT: Final = (
@@ -90,7 +90,7 @@ def _row(shop_id: int, each: Touchpoint, now: int) -> tuple[Any, ...]:
     return (
         shop_id, each.source.value, each.event_id, each.customer_id, each.visitor, each.kind.value, each.channel.value,
         each.at, each.product_id, each.collection_id, each.subject,
-        each.outcome and each.outcome.value, each.score, now,
+        each.outcome and each.outcome.value, each.score, now, each.placement and each.placement.value, each.play,
     )  # fmt: skip
 
 

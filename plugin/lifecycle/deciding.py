@@ -8,10 +8,13 @@ from typing import Final
 
 from plugin.domain.instants import to_us
 from plugin.domain.offers import OfferPlacement, OfferResponse
+from plugin.domain.outcomes import became
 from plugin.domain.plays.decide import Decisions, OfferDecision, WhyNot, decide
+from plugin.domain.touchpoints import TouchpointKind
 from plugin.errors import NotFoundError
 from plugin.ledger.database import Upsert
 from plugin.ledger.store import Store
+from plugin.ledger.touchpoints import record_touchpoints
 from plugin.lifecycle.plays import play_book
 from plugin.lifecycle.situations import situations_for
 from plugin.shops import ShopContext
@@ -23,6 +26,10 @@ _ANSWER: Final = Upsert(
     update=("response", "at"),
     where="offer_responses.response <> excluded.response",  # the same answer again changes nothing
 )
+_TOLD: Final = {
+    OfferResponse.ACCEPTED: TouchpointKind.OFFER_ACCEPTED,
+    OfferResponse.DISMISSED: TouchpointKind.OFFER_DISMISSED,
+}
 _NOTHING: Final = Decisions((), ())
 
 
@@ -64,6 +71,10 @@ async def respond(  # noqa: PLR0917 - the signature agreed with the resolvers
     turned_down = (refusal.offer for refusal in decisions.refused if refusal.why is WhyNot.DISMISSED)
     for known in (*decisions.offers, *turned_down):
         if known is not None and known.id == offer:
-            await store.database.upsert(_ANSWER, [(shop.id, offer, customer_id, str(response), to_us(now))])
+            at = to_us(now)
+            told = became(_TOLD[response], customer_id, offer, known.play.key, at=at)
+            async with store.database.transaction() as session:
+                await session.upsert(_ANSWER, [(shop.id, offer, customer_id, str(response), at)])
+                await record_touchpoints(store, shop.id, [told], now=now, session=session)
             return known
     raise NotFoundError(f"This customer has no offer {offer} now; ask for the customer's offers again.")

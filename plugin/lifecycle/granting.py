@@ -15,6 +15,7 @@ from plugin.domain.plays.decide import Decisions, OfferDecision, WhyNot, decide
 from plugin.domain.plays.play import Play
 from plugin.domain.plays.situation import Grant, Situation
 from plugin.ledger.database import Row, Upsert
+from plugin.ledger.offer_outcomes import not_expired, note_expired
 from plugin.ledger.store import Store
 from plugin.lifecycle.frames import customer_ids
 from plugin.lifecycle.plays import PlayBook, play_book
@@ -22,6 +23,7 @@ from plugin.lifecycle.situations import situations_for
 from plugin.shops import ShopContext
 
 _AT_ONCE: Final = 1_000  # customers
+_ENDED: Final = "ended"
 # Which products would be shown is nobody's business here; that there are some is taken for granted.
 _SOMETHING: Final = (Recommendation(0, 0.0, None, 0, None, ()),)
 _GRANTS: Final = Upsert(
@@ -60,6 +62,7 @@ class _Changes:
     new: list[Row] = field(default_factory=list)
     reopened: list[Row] = field(default_factory=list)
     closed: list[Row] = field(default_factory=list)
+    expired: list[Row] = field(default_factory=list)  # customer, offer, play, when
 
 
 async def grant_offers(
@@ -76,7 +79,7 @@ async def grant_offers(
             store.database, shop, ids, book, placement=None, now=now, products=_SOMETHING
         )  # fmt: skip
         changes = await asyncio.to_thread(_changes, situations, book)
-        await _write(store, changes)
+        await _write(store, shop.id, changes, now)
         held = sum(bool(row[8]) for row in changes.new)
         one = GrantReport(
             len(situations), len(changes.new) - held, held, len(changes.reopened), len(changes.closed)
@@ -105,11 +108,12 @@ def _changes(situations: Mapping[int, Situation], book: PlayBook) -> _Changes:
             if (grant is None or grant.closed_at is not None) and offer.discount is not None and not held:
                 costs[offer.play.key] = costs.get(offer.play.key, 0) + (offer.cost or 0)
         why = {refusal.play.key: refusal.why for refusal in decisions.refused}
-        changes.closed += [
-            (situation.shop_id, customer, grant.offer_id, *_end(grant, why.get(grant.play), situation.now))
-            for grant in situation.grants
-            if grant.closed_at is None and grant.offer_id not in wanted
-        ]
+        for grant in situation.grants:
+            if grant.closed_at is None and grant.offer_id not in wanted:
+                at, reason = _end(grant, why.get(grant.play), situation.now)
+                changes.closed.append((situation.shop_id, customer, grant.offer_id, at, reason))
+                if reason == _ENDED and not grant.held:
+                    changes.expired.append((customer, grant.offer_id, grant.play, at))
     return changes
 
 
@@ -139,11 +143,11 @@ def _row(situation: Situation, offer: OfferDecision, *, held: bool) -> Row:
 def _end(grant: Grant, why: WhyNot | None, now: int) -> tuple[int, str]:
     """When and why an open row ends."""
     if grant.until is not None and grant.until <= now:
-        return grant.until, "ended"
+        return grant.until, _ENDED
     return now, _WHY_CLOSED.get(why, "stage") if why is not None else "merged"
 
 
-async def _write(store: Store, changes: _Changes) -> None:
+async def _write(store: Store, shop_id: int, changes: _Changes, now: datetime) -> None:
     if not (changes.new or changes.reopened or changes.closed):
         return
     async with store.database.transaction() as session:
@@ -151,6 +155,8 @@ async def _write(store: Store, changes: _Changes) -> None:
         for sql, rows in ((_REOPEN, changes.reopened), (_CLOSE, changes.closed)):
             for row in rows:
                 await session.execute(sql, *row)
+        await not_expired(session, shop_id, (row[2] for row in changes.reopened))
+        await note_expired(store, session, shop_id, changes.expired, now=now)
 
 
 async def changed_since(store: Store, shop_id: int, at: datetime) -> list[int]:

@@ -102,11 +102,14 @@ async def _read(run: Run, file: File, *, resumed: bool) -> None:
     try:
         async for part in _parts(run.gateway.bulk_answers(file.operation)):
             await record(run, file, [line for line in part if 0 <= line.line < len(file.lines)])
-    except (BulkFailedError, BulkDeniedError, ShopRefusedError):
-        # It is over, or the shop knows the operation or its answers no more: the plan asks again for the rest.
+    except (BulkFailedError, BulkDeniedError):  # it is over: the plan asks again for the rest
         await files.file_read(run.store.database, run.shop.id, file.kind)
         if not resumed:
             raise
+    except ShopRefusedError as refused:  # the shop knows the operation or its answers no more: the same
+        await files.file_read(run.store.database, run.shop.id, file.kind)
+        if not resumed:
+            raise BulkFailedError(f"The answers to a push cannot be had and are asked for again: {refused}") from None
     else:
         await files.file_read(run.store.database, run.shop.id, file.kind)
 

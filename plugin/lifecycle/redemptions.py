@@ -4,6 +4,7 @@ from what the orders say now, so the order in which they came does not matter.""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
 import orjson
@@ -12,6 +13,7 @@ from plugin.domain.codes import folded
 from plugin.ledger.codes import PLAY, REFERRAL
 from plugin.ledger.database import Database, Row, Upsert
 from plugin.ledger.lists import among, among_texts, id_list, text_list
+from plugin.ledger.offer_outcomes import settle_redeemed
 from plugin.ledger.store import Store
 from plugin.shops import ShopContext
 
@@ -44,7 +46,7 @@ class RedemptionReport(NamedTuple):
 
 
 async def record_redemptions(
-    store: Store, shop: ShopContext, *, customers: Iterable[int] | None = None
+    store: Store, shop: ShopContext, *, now: datetime, customers: Iterable[int] | None = None
 ) -> RedemptionReport:
     """Of the orders of these customers, or of everybody who could have used a code. A cancelled or fully refunded order
     stays on record as such; an order that is gone, a test, or somebody else's now, does not."""
@@ -58,6 +60,7 @@ async def record_redemptions(
         part = ids[start : start + _AT_ONCE]
         more, less = await _record(database, shop.id, part)
         await _settle(database, shop.id, part)
+        await settle_redeemed(store, shop.id, part, now=now)
         referrers |= await _credit(database, shop.id, part)
         added, removed = added + more, removed + less
     return RedemptionReport(added, removed, frozenset(referrers))

@@ -118,7 +118,7 @@ class Exporter:
         await asyncio.to_thread(part.unlink, missing_ok=True)
         try:
             await self._receive(status.url, part)
-        except ShopUnavailableError as error:
+        except (ShopUnavailableError, ShopRefusedError) as error:  # refused: the address is too old, or an odd one
             _log.warning("download_broken", shop_id=self.shop_id, operation=status.id, error=str(error))
             return False
         if not await asyncio.to_thread(is_whole, part, status.object_count):

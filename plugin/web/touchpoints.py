@@ -17,7 +17,8 @@ from plugin.domain.instants import to_us
 from plugin.domain.touchpoints import MOST_AT_ONCE, PARTNER, PIXEL, Teller, Touchpoint, TouchpointError, read_touchpoint
 from plugin.errors import BadRequestError, ForbiddenError, UnauthenticatedError
 from plugin.installations import INSTALLED
-from plugin.ledger.touchpoints import KEY_PREFIX, record_touchpoints, shop_of_key
+from plugin.ledger.touchpoints import KEY_PREFIX, shop_of_key
+from plugin.lifecycle.impressions import NotHerOfferError, record_told
 from plugin.partners import PREFIX, find_token
 from plugin.shops import shop_by_id
 from plugin.web.guard import charge
@@ -48,8 +49,13 @@ async def receive(request: Request) -> Response:
     state = request.app.state
     told, faults = _read(given, teller, to_us(state.now()))
     if faults:
-        return _refused(400, "INVALID_TOUCHPOINTS", "Nothing was kept; mend these and send the batch again.", faults)
-    done = await record_touchpoints(state.store, shop_id, told, now=state.now())
+        return _unkept(faults)
+    try:
+        done = await record_told(state.store, shop, told, now=state.now())
+    except NotHerOfferError as error:
+        return _unkept(
+            [{"index": index, "field": error.field, "message": said} for index, said in error.faults.items()]
+        )
     if done.customers and done.recorded:
         await state.jobs.nudge("sweep", shop_id)
     return JSONResponse(
@@ -119,6 +125,10 @@ def _read(given: dict[str, Any], teller: Teller, now: int) -> tuple[list[Touchpo
         except TouchpointError as error:
             faults.append({"index": index, "field": error.field, "message": str(error)})
     return told, faults
+
+
+def _unkept(faults: list[dict[str, Any]]) -> Response:
+    return _refused(400, "INVALID_TOUCHPOINTS", "Nothing was kept; mend these and send the batch again.", faults)
 
 
 def _refused(status: int, code: str, message: str, faults: list[dict[str, Any]] | None = None) -> Response:

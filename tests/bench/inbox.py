@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from integrations.shopify.oauth import TokenGrant
 from plugin.installations import store_installation
+from plugin.ledger import push_records
 from plugin.ledger.store import Store
 from plugin.log import configure_logging
 from plugin.settings import Settings, read_settings
@@ -29,6 +30,7 @@ from tests.bench.sync import new_database
 from tests.conftest import ENVIRONMENT
 from tests.support.platform_requests import SHOP, webhook_headers
 from tests.support.scripted_shop import ScriptedShop
+from tests.support.shops import copied
 
 GOAL: Final = 0.25
 _POSTS: Final = 400  # a round
@@ -59,7 +61,10 @@ def _url(url: str) -> str:
 
 async def _measured(name: str, app: Starlette, settings: Settings) -> list[Figure]:
     store: Store = app.state.store
+    await asyncio.sleep(1)  # the worker's first look at its shops is over: it would begin a copy of this one
     shop_id = await store_installation(store, SHOP, _GRANT, datetime.now(UTC))
+    await copied(store, shop_id, now=datetime.now(UTC))
+    await push_records.withdraw(store.database, shop_id, at=0)  # the scripted shop takes no push
     bare = _bare(store, shop_id)
     waits: list[float] = []
     async with _client(app) as ours, _client(bare) as theirs:

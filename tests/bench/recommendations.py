@@ -1,8 +1,9 @@
 """Recommendations on held-out orders, and what fitting and looking them up costs.
 
 Protocol, the same for every shop. The methods see only what was bought before the cut, and choose among themselves by the
-backtest inside that history (`plugin/domain/recommend/backtest.py`); the held-out orders are looked at once, by the method
-chosen. Orders that were cancelled are left out, guests' orders are baskets but no customers.
+backtest inside that history (`plugin/domain/recommend/backtest.py`); a run looks at the held-out orders for its figures only.
+The candidates were written by people who had seen earlier figures of these data sets, so they are regression tests of the
+choice, no proof for another shop. Orders that were cancelled are left out, guests' orders are baskets but no customers.
  - online_retail: cut 2011-10-01T00:00:00Z, the 70 days after it are held out; all customers.
  - completejourney (the demo's orders; where the package is installed): the last 30 days are held out; the 1,226 households
    of the demo's 1,800, by hash, that have at most 400 lines; all 2,469 with `--big`.

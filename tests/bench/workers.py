@@ -29,9 +29,10 @@ from tests.bench.registry import Figure, Options
 from tests.bench.sync import new_database
 from tests.conftest import ENVIRONMENT
 from tests.support.processes import started, until
+from tests.support.shops import copied
 
 SHOPS: Final = 8
-DELIVERIES: Final = 500  # of each shop: a customer and an order by turns
+DELIVERIES: Final = 300  # of each shop: a customer and an order by turns
 NO_SLOWER: Final = 0.9
 NO_DEARER: Final = 0.8
 TAKEN_OVER_WITHIN: Final = 30.0  # seconds
@@ -101,7 +102,8 @@ async def _rate(options: Options, workers: int, *, down: bool = False) -> _Rate:
                 log = options.folder / f"worker-{number}.log"
                 log.unlink(missing_ok=True)
                 processes.append(stack.enter_context(started("plugin", "worker", env=environment, stderr=log)))
-                await until(lambda log=log: log.exists() and "working" in log.read_text())
+            logs = [options.folder / f"worker-{number}.log" for number in range(workers)]
+            await until(lambda: all(log.exists() and "working" in log.read_text() for log in logs))
             jobs = Jobs(url, store.database, runs=False)
             await jobs.start({}, _nothing)
             try:
@@ -131,13 +133,7 @@ async def _filled(store: Store, number: int, *, withdrawn: bool = True) -> int:
     `withdrawn`: nothing is pushed there, which is measured elsewhere."""
     domain, now = f"shop-{number}.myshopify.com", datetime.now(UTC)
     shop_id = await store_installation(store, domain, _GRANT, now)
-    await store.database.execute("UPDATE shops SET platform_id = $1 WHERE id = $1", shop_id)
-    await store.database.execute(
-        "INSERT INTO sync_states (shop_id, phase, customers, orders, order_lines, products, started_at)"
-        " VALUES ($1, 'done', 0, 0, 0, 0, $2)",
-        shop_id,
-        to_us(now),
-    )
+    await copied(store, shop_id, now=now)
     if withdrawn:
         await push_records.withdraw(store.database, shop_id, at=to_us(now))
     rows = []

@@ -18,7 +18,7 @@ from tests.support.platform_requests import webhook_headers
 from tests.support.scripted_shop import ScriptedShop
 from tests.support.storms import CALM, STORMY, Storm
 
-WORK = ("copy", "polling a copy", "push by call", "push by file", "polling a push")
+WORK = ("copy", "polling a copy", "push by call", "polling a push")
 
 
 def at_call(number: int, operation: str, act: Callable[[], None]) -> Callable[[httpx.Request], None]:

@@ -8,7 +8,6 @@ from plugin.lifecycle import publish
 from tests.support.storms import (
     CALM,
     CUSTOMERS,
-    HTML,
     LOSES,
     STORMY,
     WEATHER,
@@ -22,6 +21,15 @@ from tests.support.storms import (
 def lost(faults: list[Fault]) -> int:
     """How many answers were lost to things that the shop did."""
     return sum(happened(fault) for fault in faults if getattr(fault, LOSES) is not None)
+
+
+async def by_file(storm: Storm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both shops copied and placed, the calm one pushed, all by bulk file."""
+    monkeypatch.setattr(publish, "FILE_TAKES", -1.0)
+    for domain in (CALM, STORMY):
+        await storm.sync(domain)
+        await storm.place(domain, "active")
+    await storm.push(CALM)
 
 
 async def test_a_copy_through_a_storm_ends_as_in_calm(storm: Storm) -> None:
@@ -61,21 +69,26 @@ async def test_a_push_through_a_storm_writes_each_tag_once(
     assert storm.dev[STORMY].state.writes.total() == writes
 
 
-@pytest.mark.parametrize("cut_after", [1, 300])
 async def test_answers_of_a_bulk_file_that_are_cut_off_are_read_again_and_not_asked_for_again(
-    storm: Storm, cut_after: int, monkeypatch: pytest.MonkeyPatch
+    storm: Storm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish, "FILE_TAKES", -1.0)
-    for domain in (CALM, STORMY):
-        await storm.sync(domain)
-        await storm.place(domain, "active")
-    await storm.push(CALM)
-    fault = Fault(path=f"{STORMY}/_files/", cut_after=cut_after, times=2)
+    await by_file(storm, monkeypatch)
+    fault = Fault(path=f"{STORMY}/_files/", cut_after=300, times=2)
     storm.dev.shops.faults.add(fault)
     await storm.as_job("push", lambda: storm.push(STORMY))
     await storm.assert_same()
     assert (fault.seen, storm.attempts["push"]) == (4, 2)
     assert storm.dev[STORMY].state.writes == storm.dev[CALM].state.writes
+
+
+async def test_an_export_whose_address_is_too_old_is_asked_for_anew(storm: Storm) -> None:
+    await storm.sync(CALM)
+    fault = Fault(path=f"{STORMY}/_files/", skip=1, times=4, status=403)
+    storm.dev.shops.faults.add(fault)
+    await storm.as_job("sync", lambda: storm.sync(STORMY))
+    await storm.assert_same()
+    assert (happened(fault), storm.attempts["sync"]) == (True, 0)
+    assert len(storm.dev[STORMY].state.bulk) == len(storm.dev[CALM].state.bulk) + 1  # three of four tries were of one
 
 
 DAMAGED = """{"data":{"tagsAdd":{"node":{"id":"x"},"userErrors":[]}},"__lineNumber":1}
@@ -86,52 +99,65 @@ DAMAGED = """{"data":{"tagsAdd":{"node":{"id":"x"},"userErrors":[]}},"__lineNumb
 """
 
 
-@pytest.mark.parametrize("body", [DAMAGED, HTML, ""], ids=["damaged", "HTML", "empty"])
+REFUSED = "<Error><Code>AccessDenied</Code></Error>"
+
+
+@pytest.mark.parametrize(
+    ("body", "failures"), [(DAMAGED, 1), ("", 0), (REFUSED, 1)], ids=["damaged", "empty", "too old"]
+)
 async def test_answers_that_cannot_be_read_are_asked_for_again_and_their_neighbours_stand(
-    storm: Storm, body: str, monkeypatch: pytest.MonkeyPatch
+    storm: Storm, body: str, failures: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish, "FILE_TAKES", -1.0)
-    for domain in (CALM, STORMY):
-        await storm.sync(domain)
-        await storm.place(domain, "active")
-    await storm.push(CALM)
-    fault = Fault(path=f"{STORMY}/_files/", status=200, body=body)
+    await by_file(storm, monkeypatch)
+    status = 403 if body == REFUSED else 200
+    fault = Fault(path=f"{STORMY}/_files/", status=status, body=body)
     storm.dev.shops.faults.add(fault)
     with effects_counted() as effects:
         await storm.as_job("push", lambda: storm.push(STORMY))
+        assert storm.attempts["push"] == failures
         await storm.push(STORMY)  # an empty file is no failure: what has no answer is found by the next plan
     await storm.assert_same()
     assert happened(fault)
     assert effects == {STORMY: len(CUSTOMERS)}
 
 
-@pytest.mark.parametrize("down", [{"reset": True}, {"status": 429, "headers": {"Retry-After": "600"}}])
+@pytest.mark.parametrize(
+    ("work", "goes_down_after", "down"),
+    [
+        ("sync", 7, {"reset": True}),
+        ("push by call", 4, {"status": 503}),
+        ("push by file", 4, {"status": 429, "headers": {"Retry-After": "600"}}),
+    ],
+    ids=["copy", "push by call", "polling a push"],
+)
 async def test_a_shop_that_is_down_for_an_hour_is_left_in_peace_and_served_afterwards(
-    storm: Storm, down: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    storm: Storm, work: str, goes_down_after: int, down: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It goes down in the middle of the copy; its tokens end while it is away."""
-    monkeypatch.setattr(publish, "FILE_TAKES", -1.0)
-    ends, begun, faults = storm.time.at + 3_600.0, storm.time.at, storm.dev.shops.faults
-    outage = Fault(path=STORMY, skip=7, times=None, **down)
+    """It goes down in the middle of the work; its token ends while it is away."""
+    monkeypatch.setattr(publish, "FILE_TAKES", 1e9 if work == "push by call" else -1.0)
+    monkeypatch.setattr(publish, "TAG_BATCH", 2)
+    await storm.sync(CALM)
+    if work != "sync":
+        await storm.sync(STORMY)
+    for domain in (CALM, STORMY):
+        await storm.place(domain, "active")
+    begun, faults = storm.time.at, storm.dev.shops.faults
+    outage = Fault(path=STORMY, skip=goes_down_after, times=None, **down)
     faults.add(outage)
     plain = storm.time.sleep
 
     async def sleep(seconds: float) -> None:
         await plain(seconds)
-        if storm.time.at >= ends:
+        if storm.time.at >= begun + 3_600.0:
             faults.clear()
 
     monkeypatch.setattr(storm.time, "sleep", sleep)
-    await storm.as_job("sync", lambda: storm.sync(STORMY))
-    assert storm.time.at >= ends
-    tried = outage.seen - outage.skip
-    # A try of at most ten calls every ten minutes at the end, and one for the token: no more than a few a minute.
-    assert 10 <= tried <= 250
-    assert storm.attempts["sync"] >= 5
-    await storm.sync(CALM)
+    await storm.as_job(work, lambda: storm.sync(STORMY) if work == "sync" else storm.push(STORMY))
+    assert 3_600 <= storm.time.at - begun < 2 * 3_600
+    # Ten tries of a call, of up to six calls under way, a job; and a job every ten minutes in the end: no hammering.
+    assert 10 <= outage.seen - outage.skip <= 400
+    assert storm.attempts[work] >= 5
     for domain in (CALM, STORMY):
-        await storm.place(domain, "active")
-        await storm.as_job("push", lambda domain=domain: storm.push(domain))
+        await storm.push(domain)
     await storm.assert_same()
     assert storm.dev[STORMY].state.writes == storm.dev[CALM].state.writes
-    assert storm.time.at - begun < 3 * 3_600

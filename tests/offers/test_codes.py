@@ -75,7 +75,7 @@ class Rig:
         await place(self.store.database, customer, stage, rung=rung, **profile)
 
     async def decide(self) -> None:
-        await record_redemptions(self.store, CONTEXT)
+        await record_redemptions(self.store, CONTEXT, now=self.now())
         await grant_offers(self.store, CONTEXT, now=self.now(), customers=PEOPLE)
 
     async def sync(self) -> CodeReport:
@@ -198,8 +198,10 @@ async def test_a_used_code_is_on_record_with_its_order_and_the_next_is_another(r
     await rig.buy(1, code.lower())
     with pytest.raises(ValueError, match="available to you"):
         rig.shop.redeem(1, (11, 1), code)
-    assert await record_redemptions(rig.store, CONTEXT, customers=[1]) == RedemptionReport(1, 0, frozenset())
-    assert await record_redemptions(rig.store, CONTEXT) == RedemptionReport(0, 0, frozenset())
+    assert await record_redemptions(rig.store, CONTEXT, now=rig.now(), customers=[1]) == RedemptionReport(
+        1, 0, frozenset()
+    )
+    assert await record_redemptions(rig.store, CONTEXT, now=rig.now()) == RedemptionReport(0, 0, frozenset())
     ((order, *rest),) = await rig.redeemed()
     assert rest == [1, "win-back-1", offer.id, None]
     assert await rig.sync() == CodeReport()

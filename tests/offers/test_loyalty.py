@@ -136,7 +136,7 @@ async def test_points_become_a_coupon_of_ones_own_once(store: Store):
 
     await store.database.execute("UPDATE offer_codes SET state = 'active' WHERE shop_id = $1", 1)
     await _buy(store, 2, 1, 70, days_ago=0, discount_codes=f'["{code.code.lower()}"]')
-    await record_redemptions(store, SHOP, customers=[1])
+    await record_redemptions(store, SHOP, now=NOW, customers=[1])
     second = await spend_points(store, SHOP, 1, "five", now=NOW)  # 50 + 70
     assert second.code != code.code
     assert await _points(store, 1) == 20
@@ -155,7 +155,7 @@ async def test_a_friend_is_credited_when_both_are_real(store: Store):
     used = {"discount_codes": f'["OTHER","{code.code.swapcase()}"]'}
 
     async def credited(*customers: int) -> tuple[int, int, frozenset[int]]:
-        report = await record_redemptions(store, SHOP, customers=customers)
+        report = await record_redemptions(store, SHOP, now=NOW, customers=customers)
         return (await referrals_of(store.database, 1, [1])).get(1, 0), await _points(store, 1), report.referrers
 
     await _buy(store, 10, 1, 1, **used)  # herself

@@ -1,5 +1,7 @@
 """Repurchase: fitted on made-up buyers whose truth is known, refused where there is too little."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
@@ -13,6 +15,7 @@ from plugin.domain.predict.spend import fit_spend
 from plugin.domain.predict.till_they_die import DieFit, Lives, _log_likelihoods, fit_lives
 from tests.support.order_days import made_up
 
+CDNOW = Path(__file__).parent / "cases" / "cdnow.csv"
 PUBLISHED = np.array([0.243, 4.414, 0.793, 2.426])  # BG/NBD on CDNOW, 39 weeks (Fader, Hardie & Lee 2005)
 
 
@@ -58,6 +61,17 @@ def test_the_published_model_expects_what_its_authors_print() -> None:
     never = Lives(np.array([0.0]), np.array([0.0]), np.array([38.86]))
     assert fit.alive(never)[0] == 1  # the complaint about BG/NBD
     assert fit_lives(simulated(PUBLISHED, 500, modified=True), modified=True).alive(never)[0] < 1
+
+
+def test_the_published_parameters_of_cdnow_are_found() -> None:
+    """Fader & Hardie's tenth of the CDNOW buyers of early 1997, 39 weeks of calibration: repeat purchases, weeks from the
+    first to the last and to the end, and how many customers have these three."""
+    repeats, last, age, customers = np.loadtxt(CDNOW, delimiter=",", skiprows=1, unpack=True)
+    rows = np.repeat(np.arange(len(customers)), customers.astype(np.int64))
+    assert len(rows) == 2_357
+    found = fit_lives(Lives(repeats[rows], last[rows], age[rows]), modified=False)
+    assert [round(each, 3) for each in (found.r, found.alpha, found.a, found.b)] == [0.243, 4.414, 0.793, 2.426]
+    assert round(found.log_likelihood, 1) == -9582.4
 
 
 @pytest.mark.parametrize("modified", [False, True])
