@@ -22,6 +22,9 @@ from plugin.log import mask
 FIRST_WAIT: Final = 2.0  # seconds
 _GROWTH: Final = 3.0
 LONGEST_WAIT: Final = 600.0
+LEAST_SPREAD: Final = 0.8
+MOST_SPREAD: Final = 1.2
+NUDGE: Final = 1.0  # seconds before a nudged job runs: a burst needs one
 ATTEMPTS: Final = 20  # over more than two hours; then the day's schedule is what tries again
 # Trying again helps where neither our code nor the shop's mind would have to change first.
 _FINAL: Final[tuple[type[Exception], ...]] = (
@@ -63,6 +66,11 @@ def waits(failure: Failure, attempt: int) -> float | None:
     if failure["final"] or attempt + 1 >= ATTEMPTS:
         return None
     return min(LONGEST_WAIT, FIRST_WAIT * _GROWTH ** min(attempt, 16))
+
+
+def longest_wait(attempt: int) -> float:
+    """Seconds that a job may have been told to wait before this attempt (from 0), its spread included."""
+    return NUDGE if attempt == 0 else MOST_SPREAD * min(LONGEST_WAIT, FIRST_WAIT * _GROWTH ** min(attempt - 1, 16))
 
 
 def raised(failure: Failure) -> RebloomError:

@@ -24,7 +24,7 @@ import structlog
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowHandleAsync
 
 from plugin.errors import UnavailableError
-from plugin.jobs.failures import LONGEST_WAIT, failure_of, raised, waits
+from plugin.jobs.failures import LEAST_SPREAD, MOST_SPREAD, NUDGE, failure_of, longest_wait, raised, waits
 from plugin.jobs.liveness import BEAT, beat, forget, tick_for_ever
 from plugin.ledger.database import Database, Session
 
@@ -36,6 +36,7 @@ _BESIDE: Final = frozenset({"recommend"})  # kinds that take minutes and write t
 _VERSION: Final = "1"  # raised only when running jobs cannot be finished by new code
 _AT_ONCE: Final = 8  # jobs of one process; most of their time they wait for a shop or the database
 _STORING: Final = 8.0  # seconds
+_CLOCKS_DIFFER: Final = 10.0  # seconds between hosts that are as they should be
 _GRACE: Final = 10  # seconds that jobs have to end when the process is told to
 _log = structlog.get_logger(__name__)
 # The engine's own door for transactions of others; a second later, by the database's clock.
@@ -79,7 +80,7 @@ async def _run(job_id: str, kind: str, shop_id: int, arguments: dict[str, Any], 
         if wait is None:
             raise raised(failure)
         again = f"{job_id.partition('~')[0]}~{attempt + 1}"
-        wait *= 0.8 + 0.4 * random.random()  # noqa: S311 - spreads load, hides nothing
+        wait *= random.uniform(LEAST_SPREAD, MOST_SPREAD)  # noqa: S311 - spreads load, hides nothing
         options = SetEnqueueOptions(queue_partition_key=_line(kind, shop_id), delay_seconds=wait)
         with SetWorkflowID(again), options:
             await DBOS.enqueue_workflow_async(QUEUE, _job, kind, shop_id, arguments, attempt + 1)
@@ -173,7 +174,7 @@ class Jobs:
         job_id = f"{kind}-{shop_id}-{self._process}-{second}"
         if self._nudged.get((kind, shop_id)) != second:
             async with asyncio.timeout(_STORING):
-                await self._put(job_id, kind, shop_id, {}, after=1.0)
+                await self._put(job_id, kind, shop_id, {}, after=NUDGE)
             self._nudged[kind, shop_id] = second
         return job_id
 
@@ -226,7 +227,18 @@ class Jobs:
 
     async def _mend(self) -> None:
         await self._resume_the_stuck()
-        await _call_in_the_far_off()
+        await self._release_the_delayed()
+
+    async def _release_the_delayed(self) -> None:
+        """The engine dates delays by the wall clock of whoever put the job in. One that ends later than any delay we
+        give was dated before a clock went back, here or on another host: it has waited long enough."""
+        now = time.time()
+        for job in await DBOS.list_workflows_async(status="DELAYED", load_input=False, load_output=False):
+            attempt = job.workflow_id.rpartition("~")[2]
+            longest = longest_wait(int(attempt) if "~" in job.workflow_id and attempt.isdigit() else 0)
+            if (job.delay_until_epoch_ms or 0) / 1_000 > now + longest + _CLOCKS_DIFFER:
+                await DBOS.set_workflow_delay_async(job.workflow_id, delay_seconds=0)
+                _log.warning("a job dated by a clock ahead was let go", job_id=job.workflow_id)
 
     async def _resume_the_stuck(self) -> None:
         """Put back jobs that are this process's by the engine's table, and that it does not run: their end could not be
@@ -240,17 +252,6 @@ class Jobs:
         if stuck:
             await DBOS.resume_workflows_async(stuck, queue_name=QUEUE)
             _log.warning("jobs nobody ran were put back", jobs=len(stuck))
-
-
-async def _call_in_the_far_off() -> None:
-    """Jobs that wait longer than any of ours may were put off by a clock that was wrong then, or is now (the engine
-    compares with the clock of whichever process looks): they are due."""
-    waiting = await DBOS.list_workflows_async(status="DELAYED", load_input=False, load_output=False)
-    latest = (time.time() + 2 * LONGEST_WAIT) * 1000
-    for job in waiting:
-        if (job.delay_until_epoch_ms or 0) > latest and job.queue_name == QUEUE:
-            await DBOS.set_workflow_delay_async(job.workflow_id, delay_seconds=0)
-            _log.warning("a job put off by another clock was called in", waiting_job=job.workflow_id)
 
 
 async def _resume_all_of(executor: str) -> int:

@@ -18,7 +18,8 @@ T = TypeVar("T")
 _BATCH: Final = 1_000  # rows a transaction: 10,000 would hold a webhook up for a second
 _PAUSE: Final = 0.001  # seconds between them, so that another writer gets its turn
 _READERS: Final = 4
-PATIENCE: Final = 10.0  # seconds for another process to let go of the file; then the caller is told to come again
+PATIENCE: Final = 5.0  # seconds for another process to let go of the file; then the caller is told to come again
+_TURN: Final = 15.0  # seconds for this process's other writers, of whom each may be waiting so long
 _POSITION = re.compile(r"\$(\d+)")
 
 
@@ -64,12 +65,12 @@ class SqliteDatabase:
     async def execute_many(self, sql: str, rows: Iterable[Row]) -> None:
         check_names_shop(sql)
         text, _ = _bind(sql, ())
-        async with self._write_lock:
+        async with self._turn():
             await self._on_writer(lambda: self._in_one(lambda: self._writer.executemany(text, rows)))
 
     async def upsert(self, how: Upsert, rows: Sequence[Row]) -> None:
         for start in range(0, len(rows), _BATCH):
-            async with self._write_lock:
+            async with self._turn():
                 batch = rows[start : start + _BATCH]
                 await self._on_writer(lambda batch=batch: self._in_one(lambda: self._put(how, batch)))  # type: ignore[misc]  # mypy cannot type a default in a lambda
             await asyncio.sleep(_PAUSE)
@@ -90,7 +91,7 @@ class SqliteDatabase:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_SqliteSession]:
-        async with self._write_lock:
+        async with self._turn():
             try:
                 await self._on_writer(lambda: self._writer.execute("BEGIN IMMEDIATE"))
                 yield _SqliteSession(self)
@@ -101,9 +102,18 @@ class SqliteDatabase:
                 raise
             await asyncio.shield(self._on_writer(self._commit))
 
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        async with asyncio.timeout(_TURN):
+            await self._write_lock.acquire()
+        try:
+            yield
+        finally:
+            self._write_lock.release()
+
     async def wipe_traces(self) -> None:
         """Free pages are wiped at once (secure_delete); what stands in the log is written back, and the log emptied."""
-        async with self._write_lock:
+        async with self._turn():
             await self._on_writer(lambda: self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
 
     async def close(self) -> None:

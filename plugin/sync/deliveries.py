@@ -21,6 +21,7 @@ from plugin.installations import UNINSTALLED
 from plugin.ledger import inbox, unplaced
 from plugin.ledger.inbox import Waiting
 from plugin.ledger.store import Store
+from plugin.ledger.trouble import come_again
 from plugin.ports import ShopGateway
 from plugin.shops import Clock, ShopContext
 from plugin.sync.customer_topics import CUSTOMER_TOPICS
@@ -68,6 +69,8 @@ async def _apply(work: Work, delivery: Waiting, now: Clock) -> frozenset[int]:
         log.info("delivery_waits", reason=str(error))  # the shop's trouble is no fault of the delivery's
         return frozenset()
     except Exception as error:
+        if come_again(error) is not None:
+            raise  # nor is the database's: the job is tried again
         known = isinstance(error, RebloomError)
         reason = str(error) if known else f"{type(error).__name__} while applying it; see the log"
         again = not isinstance(error, BadStatementError)

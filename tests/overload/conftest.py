@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from plugin.commands.serve import raise_file_limit
 from tests.conftest import ENVIRONMENT
+from tests.support.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,12 +48,6 @@ class Process:
 @dataclass
 class Proxy(Process):
     tls: ssl.SSLContext
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _until_it_answers(url: str, running: subprocess.Popen[bytes], verify: ssl.SSLContext | bool = True) -> None:
