@@ -28,6 +28,9 @@ _LONGEST_PAUSE: Final = 10.0
 _GLANCE: Final = 0.5  # seconds between two looks at what the shop has told us
 _STALLED: Final = 3600.0  # seconds of looking without a single new line
 _GROWTH: Final = 1.5
+_LARGEST_LINE: Final = 65_536  # bytes, on the average of a file: an order has some five thousand
+_ALWAYS_MAY: Final = 2**20
+_FETCHING: Final = 4 * 3_600.0  # seconds for one file, however large
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9]+")
 _log = structlog.get_logger(__name__)
 
@@ -117,7 +120,11 @@ class Exporter:
         part = path.with_suffix(".part")
         await asyncio.to_thread(part.unlink, missing_ok=True)
         try:
-            await self._receive(status.url, part)
+            async with asyncio.timeout(_FETCHING):
+                await self._receive(status, part)
+        except TimeoutError:
+            _log.warning("download_endless", shop_id=self.shop_id, operation=status.id)
+            return False
         except (ShopUnavailableError, ShopRefusedError) as error:  # refused: the address is too old, or an odd one
             _log.warning("download_broken", shop_id=self.shop_id, operation=status.id, error=str(error))
             return False
@@ -126,13 +133,18 @@ class Exporter:
         await asyncio.to_thread(part.rename, path)
         return True
 
-    async def _receive(self, url: str | None, part: Path) -> None:
-        """Nobody else may read the file: it holds people. An export without an address is empty."""
+    async def _receive(self, status: BulkStatus, part: Path) -> None:
+        """Nobody else may read the file: it holds people. An export without an address is empty. Raises
+        ShopRefusedError for one that is far larger than its number of lines allows."""
+        most, size = status.object_count * _LARGEST_LINE + _ALWAYS_MAY, 0
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            if url is not None:
-                async with self.gateway.open_download(url) as pieces:
+            if status.url is not None:
+                async with self.gateway.open_download(status.url) as pieces:
                     async for piece in pieces:
+                        size += len(piece)
+                        if size > most:
+                            raise ShopRefusedError(f"The file of {status.object_count} lines has over {most} bytes.")
                         await asyncio.to_thread(file.write, piece)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -256,6 +257,31 @@ class ShortGateway(FileGateway):
 
         status = await super().bulk_status(operation)
         return dataclasses.replace(status, object_count=status.object_count + 1)
+
+
+async def test_a_file_without_end_is_given_up_and_leaves_nothing(
+    store: Store, shop: ShopContext, folder: Path, tmp_path: Path
+) -> None:
+    class Endless(FileGateway):
+        sent = 0
+
+        @asynccontextmanager
+        async def open_download(self, url: str) -> AsyncIterator[AsyncIterator[bytes]]:
+            async def pieces() -> AsyncIterator[bytes]:
+                while True:
+                    self.sent += 2**20
+                    yield b"x" * 2**20
+
+            yield pieces()
+
+    gateway = Endless(folder)
+    with pytest.raises(ShopUnavailableError):
+        await run_sync(
+            store, shop, gateway, now=lambda: NOW, progress=_ignore, work_dir=tmp_path / "work", sleep=no_sleep
+        )
+    assert gateway.sent < 3 * 3 * 4 * 2**20  # three exports, each fetched three times, a few of a thousand kB each
+    assert [path for path in (tmp_path / "work").rglob("*") if path.stat().st_size > 4 * 2**20] == []
+    assert await store.database.fetch("SELECT 1 FROM customers WHERE shop_id = 1") == []
 
 
 async def test_a_file_that_stays_short_is_never_taken_for_all(sync: Sync, store: Store, shop: ShopContext) -> None:
