@@ -17,6 +17,7 @@ from plugin.ledger import readers, stage_readers
 from plugin.ledger.journeys import JourneyRow, journeys_of
 from plugin.ledger.offer_outcomes import outcomes_between
 from plugin.ledger.predictions import PredictionModelRow, PredictionRow, prediction_models, predictions_of
+from plugin.ledger.proofs import Counted, counted_of
 from plugin.ledger.readers import CustomerRow, ProductRow, SegmentRow
 from plugin.ledger.stage_readers import PlacementRow, SupersededRow, TransitionRow
 from plugin.ledger.store import Store
@@ -106,6 +107,7 @@ class Loaders:
             self._offers
         )
         self.outcomes: DataLoader[tuple[int, int], Mapping[str, Outcomes]] = _Shared(self._outcomes)
+        self.proofs: DataLoader[int, Counted | None] = _by_id(self._proofs)
         self.accounts: DataLoader[int, Account | None] = _by_id(self._accounts)
         self.decisions: DataLoader[tuple[int, OfferPlacement | None], list[OfferDecision | Refusal]] = _lists(
             self._decisions
@@ -133,6 +135,9 @@ class Loaders:
 
     async def _outcomes(self, windows: list[tuple[int, int]]) -> list[Mapping[str, Outcomes]]:
         return [await outcomes_between(self._store.database, self._shop.id, *window) for window in windows]
+
+    async def _proofs(self, shops: Sequence[int]) -> dict[int, Counted]:
+        return {shop: await counted_of(self._store.database, shop) for shop in shops}
 
     async def _accounts(self, ids: Sequence[int]) -> Mapping[int, Account]:
         from plugin.lifecycle.loyalty import accounts_of

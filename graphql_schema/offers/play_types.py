@@ -9,10 +9,11 @@ import strawberry
 
 from graphql_schema.access import Access, Scope
 from graphql_schema.context import Info
+from graphql_schema.offers.discounts import Discount, discount_of
 from graphql_schema.offers.outcomes import OfferOutcomes, days_of, outcomes_of
+from graphql_schema.offers.proofs import PlayProof, proof_of
 from graphql_schema.pagination import given
 from graphql_schema.scalars import Money, money
-from plugin.domain import offers as domain
 from plugin.domain.offers import OfferKind, OfferPlacement
 from plugin.domain.outcomes import NOTHING
 from plugin.domain.plays import play as plays
@@ -28,17 +29,6 @@ strawberry.enum(
 strawberry.enum(
     Start, name="PlayStart", description="The event an offer counts its days from; each such event gives one offer."
 )
-
-
-@strawberry.type(description="Money off a whole order, once.", directives=_OFFERS)
-class Discount:
-    percentage: int | None = strawberry.field(description="Percent off the whole order; null where it is an amount.")
-    amount: Money | None = strawberry.field(description="The amount off; null where it is a percentage.")
-
-
-def discount_of(discount: domain.Discount, currency: str) -> Discount:
-    amount = None if discount.amount is None else money(discount.amount, currency)
-    return Discount(percentage=discount.percentage, amount=amount)
 
 
 @strawberry.type(
@@ -59,7 +49,8 @@ class Play:
     ladder: list[Discount] = strawberry.field(description="The incentives, the smallest first; empty without any.")
     level: int = strawberry.field(description="Which of the ladder is in force, from 0.")
     ladder_raises: bool = strawberry.field(
-        description="Whether the level may rise by itself where the holdout shows that it helps."
+        description="Whether proof decides: then no level above the first is given, up to `level`, but one that the "
+        "holdout shows to help. Off unless the merchant switches it on."
     )
     start: Start = strawberry.field(description="The event an offer counts its days from.")
     valid_days: int | None = strawberry.field(description="How long an offer holds; null without a term.")
@@ -83,6 +74,18 @@ class Play:
     ) -> OfferOutcomes:
         days = await days_of(info, given(since), given(until))
         return outcomes_of((await info.context.loaders.outcomes.load(days.window)).get(self.key, NOTHING))
+
+    @strawberry.field(
+        description="What its holdout shows, of all versions: those it was offered to beside those it was withheld "
+        "from. Counted nightly; null before the first count in which somebody was offered it."
+    )
+    async def proof(self, info: Info) -> PlayProof | None:
+        context = info.context
+        counted = await context.loaders.proofs.load(context.shop.id)
+        sides = counted.plays.get(self.key) if counted is not None else None
+        if counted is None or counted.at is None or sides is None:
+            return None
+        return proof_of(sides, counted.at, round(self.holdout_share * SHARE_SCALE), context.shop.currency)
 
 
 def play_of(play: plays.Play, currency: str) -> Play:
@@ -127,7 +130,7 @@ class PlayInput:
     )
     level: int | None = strawberry.field(default=strawberry.UNSET, description="Which of the ladder is in force.")
     ladder_raises: bool | None = strawberry.field(
-        default=strawberry.UNSET, description="Whether the level may rise by itself."
+        default=strawberry.UNSET, description="Whether proof decides about levels above the first."
     )
     start: Start | None = strawberry.field(default=strawberry.UNSET, description="The event it counts from.")
     valid_days: int | None = strawberry.field(default=strawberry.UNSET, description="How long an offer holds.")

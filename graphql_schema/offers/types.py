@@ -10,7 +10,8 @@ import strawberry
 from graphql_schema.access import Access, Scope
 from graphql_schema.context import Info, certain, instant
 from graphql_schema.errors import UserError
-from graphql_schema.offers.play_types import Discount, Play, discount_of, play_of
+from graphql_schema.offers.discounts import Discount, discount_of
+from graphql_schema.offers.play_types import Play, play_of
 from graphql_schema.pagination import LARGEST_PAGE
 from graphql_schema.products import Product, load_product
 from graphql_schema.scalars import Money, money
@@ -147,13 +148,17 @@ class OfferVerdict:
     offer: Offer | None = strawberry.field(description="The offer it makes; null where it makes none.")
     why_not: WhyNot | None = strawberry.field(description="Why it makes none; null where it makes one.")
     text: str | None = strawberry.field(description="The same for people.")
+    ladder: str | None = strawberry.field(
+        description="Why the incentive is the one it is; null unless proof decides about the play's ladder."
+    )
 
 
 def verdict_of(found: OfferDecision | Refusal, shop: ShopContext) -> OfferVerdict:
     play = play_of(found.play, shop.currency)
     if isinstance(found, Refusal):
-        return OfferVerdict(play=play, offer=None, why_not=found.why, text=found.text)
-    return OfferVerdict(play=play, offer=offer_of(found, shop), why_not=None, text=None)
+        ladder = None if found.offer is None else found.offer.ladder
+        return OfferVerdict(play=play, offer=None, why_not=found.why, text=found.text, ladder=ladder)
+    return OfferVerdict(play=play, offer=offer_of(found, shop), why_not=None, text=None, ladder=found.ladder)
 
 
 @strawberry.type(description="What came of answering an offer.", directives=_OFFERS)

@@ -29,6 +29,7 @@ from plugin.lifecycle.granting import grant_offers
 from plugin.lifecycle.loyalty import expiring, refresh_loyalty
 from plugin.lifecycle.offers import fit_offers
 from plugin.lifecycle.predicting import fit_predictions
+from plugin.lifecycle.proving import refresh_proofs
 from plugin.lifecycle.publish import push_tags
 from plugin.lifecycle.recompute import recompute_customers, recompute_shop
 from plugin.lifecycle.redemptions import record_redemptions
@@ -115,6 +116,7 @@ class Handlers:
         shop = await shop_by_id(shop_id)
         await fit_predictions(self._store, shop, now=self._now())
         placed = await self._place_all(shop)
+        await refresh_proofs(self._store, shop, now=self._now())
         await refresh_fact_sheet(self._store, shop, now=self._now())
         return placed
 

@@ -57,6 +57,7 @@ def orm_config(url: str) -> dict[str, Any]:
                     "plugin.ledger.job_tables",
                     "plugin.ledger.recommendation_tables",
                     "plugin.ledger.prediction_tables",
+                    "plugin.ledger.proof_tables",
                 ],
                 "default_connection": name,
                 "migrations": "plugin.ledger.migrations",

@@ -9,7 +9,7 @@ from plugin.ledger.database import Session
 # Rows whose key names the customer: table, that column, the others.
 _GRANT: Final = (
     "offer_id, play, play_version, kind, rung, period, held, percentage, amount, cost, granted_at, until_at, closed_at,"
-    " closed_why"
+    " closed_why, share"
 )
 _MOVED: Final = (
     ("offer_grants", "customer_id", _GRANT),

@@ -15,12 +15,14 @@ from plugin.ledger.fact_tables import ShopRow
 
 class OfferSettings(ShopRow):
     """What a merchant set about offers: JSON of the plays in force that are not as shipped, and of the loyalty
-    program. `code_secret`, sealed, is what makes codes unguessable; it is drawn once and never changed."""
+    program. `code_secret`, sealed, is what makes codes unguessable; it is drawn once and never changed.
+    `shares`: JSON of the holdout's share by play, where it was set by what the shop's size can show."""
 
     shop_id = column.key()
     plays = column.text(null=True)
     loyalty = column.text(null=True)
     code_secret = column.text(null=True)
+    shares = column.text(null=True)
 
     class Meta:
         table = "offer_settings"
@@ -44,7 +46,8 @@ class PlayVersion(ShopRow):
 
 class OfferGrant(ShopRow):
     """An offer that was decided: given, or `held` back by the play's holdout so that both can be compared.
-    `period`: the day of the event it counts from. `closed_why`: stage, off, ended, dismissed, redeemed or merged."""
+    `period`: the day of the event it counts from; `share` of the holdout then, ten-thousandths (NULL: not on record).
+    `closed_why`: stage, off, ended, dismissed, redeemed or merged."""
 
     customer_id = column.platform_id()
     offer_id = column.key()
@@ -61,6 +64,7 @@ class OfferGrant(ShopRow):
     until_at = column.instant(null=True)
     closed_at = column.instant(null=True)
     closed_why = column.name(null=True, length=16)
+    share = column.integer(null=True)
 
     class Meta:
         table = "offer_grants"

@@ -98,7 +98,8 @@ HELD: Final[dict[str, tuple[Held, ...]]] = {
     "push_runs": (Held(NOBODY, ("phase", "error")),),
     "partner_tokens": (Held(NOBODY, ("name", "token_hash", "prefix", "scopes")),),
     "write_keys": (Held(NOBODY, ("write_key",)),),
-    "offer_settings": (Held(NOBODY, ("plays", "loyalty", "code_secret")),),
+    "offer_settings": (Held(NOBODY, ("plays", "loyalty", "code_secret", "shares")),),
+    "play_proofs": (Held(NOBODY, ("play", "incentive")),),  # sums over customers
     "play_versions": (Held(NOBODY, ("play", "content", "note")),),
     "tag_prefixes": (Held(NOBODY, ("prefix",)),),
     "push_files": (Held(NOBODY, ("kind", "operation", "lines")),),  # customers by number, gone with the push

@@ -9,6 +9,7 @@ from typing import Final
 from plugin.ledger.database import Session
 from plugin.ledger.offer_removals import move_offers, orphan_codes
 from plugin.ledger.personal import rows_of_customer
+from plugin.ledger.proofs import keep_outcomes
 from plugin.ledger.tables import SHOP_TABLES
 
 _CHAIN: Final = 100  # merges followed at most; they are kept one step long, so this is only against damage
@@ -46,7 +47,9 @@ async def living(session: Session, shop_id: int, customer_id: int) -> int:
 
 
 async def delete_customer(session: Session, shop_id: int, customer_id: int, *, at: int) -> None:
-    """Deleted or redacted. Their orders stay, under a number that leads to nobody, so that the totals add up."""
+    """Deleted or redacted. Their orders stay, under a number that leads to nobody, so that the totals add up; what they
+    did with offers stays in the sums of the proofs."""
+    await keep_outcomes(session, shop_id, customer_id, now=at)
     await session.execute(
         "INSERT INTO customers (shop_id, id, created_at, stated_at, deleted_at) VALUES ($1, $2, 0, 0, $3)"
         " ON CONFLICT (shop_id, id) DO UPDATE SET created_at = 0, stated_at = 0, deleted_at ="

@@ -41,6 +41,7 @@ from plugin.ledger.fact_tables import (
 from plugin.ledger.job_tables import JOB_TABLES
 from plugin.ledger.offer_tables import OFFER_TABLES
 from plugin.ledger.prediction_tables import PREDICTION_TABLES
+from plugin.ledger.proof_tables import PlayProof
 from plugin.ledger.recommendation_tables import RECOMMENDATION_TABLES
 from plugin.ledger.touchpoint_tables import Touchpoint, WriteKey
 
@@ -262,5 +263,5 @@ SHOP_TABLES: Final[tuple[type[ShopRow], ...]] = (
     RfmPopulation, LapseFit, FactSheet, Placement, LifecycleModel, StageTransition, SupersededTransition, Segment,
     SegmentMember, SegmentEvent, CoPurchase, ProductRank, OfferResponse, TagRecord, PushState, PushRun, InboxDelivery,
     PartnerToken, Touchpoint, WriteKey, *OFFER_TABLES, *JOB_TABLES, *DELIVERY_TABLES, *RECOMMENDATION_TABLES,
-    *PREDICTION_TABLES,
+    *PREDICTION_TABLES, PlayProof,
 )  # fmt: skip

@@ -29,7 +29,7 @@ _GRANTS: Final = Upsert(
     table="offer_grants",
     columns=(
         "shop_id", "customer_id", "offer_id", "play", "play_version", "kind", "rung", "period", "held", "percentage",
-        "amount", "cost", "granted_at", "until_at",
+        "amount", "cost", "granted_at", "until_at", "share",
     ),
     key=("shop_id", "customer_id", "offer_id"),
 )  # fmt: skip
@@ -136,6 +136,7 @@ def _row(situation: Situation, offer: OfferDecision, *, held: bool) -> Row:
         situation.shop_id, situation.customer_id, offer.id, offer.play.key, offer.play.version, str(offer.kind),
         offer.play.rung, offer.period, held, discount.percentage if discount else None,
         discount.amount if discount else None, offer.cost, situation.now, offer.valid_until,
+        offer.play.holdout,
     )  # fmt: skip
 
 

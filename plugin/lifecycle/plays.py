@@ -25,7 +25,7 @@ from plugin.shops import ShopContext
 log = structlog.get_logger(__name__)
 MOST_PLAYS: Final = 100  # of the merchant's own
 SHIPPED: Final = 0  # the version of a play that nobody changed
-_READ: Final = "SELECT plays FROM offer_settings WHERE shop_id = $1"
+_READ: Final = "SELECT plays, shares FROM offer_settings WHERE shop_id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class PlayBook:
 
 async def play_book(database: Database, shop: ShopContext) -> PlayBook:
     rows = await database.fetch(_READ, shop.id)
-    return _book(rows[0][0] or "" if rows else "", shop.own_models, shop.primary_model, _Hidden(shop))
+    kept, shares = rows[0] if rows else (None, None)
+    return _book(kept or "", shares or "{}", (shop.own_models, shop.primary_model), _Hidden(shop))
 
 
 class _Hidden:
@@ -56,8 +57,8 @@ class _Hidden:
 
 
 @lru_cache(maxsize=256)
-def _book(kept: str, own_models: str, primary_model: str, hidden: _Hidden) -> PlayBook:  # noqa: ARG001 - the key
-    plays = dict(PLAYS_BY_KEY) | _kept(kept)
+def _book(kept: str, shares: str, models: tuple[str, str], hidden: _Hidden) -> PlayBook:  # noqa: ARG001 - the key
+    plays = _shared(shares) | _kept(kept)
     names, rules = names_of(hidden.shop), {}
     for key, play in plays.items():
         try:
@@ -65,6 +66,15 @@ def _book(kept: str, own_models: str, primary_model: str, hidden: _Hidden) -> Pl
         except PlayError as error:  # it was right when it was saved: a stage it names is gone, or a word it uses
             log.warning("play_unreadable", play=key, version=play.version, problems=len(error.problems))
     return PlayBook(MappingProxyType(plays), MappingProxyType(rules))
+
+
+def _shared(text: str) -> dict[str, Play]:
+    """The plays that ship, with the holdout's share that was found for this shop; one the merchant saved keeps hers."""
+    shares = msgspec.json.decode(text, type=dict[str, int])
+    return {
+        key: replace(play, holdout=shares[key]) if key in shares and play.holdout else play
+        for key, play in PLAYS_BY_KEY.items()
+    }
 
 
 def _kept(text: str | None) -> dict[str, Play]:

@@ -10,13 +10,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from plugin.domain.instants import to_us
-from plugin.domain.offers import PRODUCT_KINDS, OfferKind, OfferPlacement, OfferResponse, Recommendation
+from plugin.domain.offers import PRODUCT_KINDS, Discount, OfferKind, OfferPlacement, OfferResponse, Recommendation
 from plugin.domain.plays.decide import fitting
 from plugin.domain.plays.play import Channel, Play, Start
 from plugin.domain.plays.situation import Due, Event, Grant, Situation, Standing
+from plugin.domain.proof.uplift import helping
 from plugin.domain.rules import parse
 from plugin.ledger.database import Database, Row
 from plugin.ledger.lists import among, id_list
+from plugin.ledger.proofs import sides_of_plays
 from plugin.ledger.recommendations import replenishments_of
 from plugin.ledger.rules_sql import compile_rule
 from plugin.lifecycle.plan import calendar_of
@@ -52,11 +54,13 @@ async def situations_for(
     grants = await _grants(database, shop.id, ids)
     dismissed = await _dismissed(database, shop.id, ids)
     costs = await open_costs(database, shop.id, book.plays.values(), at)
+    proven = await proven_incentives(database, shop.id, book.plays.values())
     calendar = calendar_of(shop)
     today = calendar.today(at)
     shared: dict[str, Any] = {
         "shop_id": shop.id, "now": at, "today": today, "day_start": calendar.start_of_day(today),
         "installed_at": min(shop.installed_at, at), "granted_cost": costs,
+        "proven": proven,
     }  # fmt: skip
     rows = await database.fetch(
         f"SELECT {', '.join(_SITUATION)} FROM profiles"
@@ -175,6 +179,7 @@ async def _grants(database: Database, shop_id: int, ids: object) -> dict[int, li
                 offer_id=row[1], play=row[2], kind=row[3], rung=row[4], period=row[5], held=bool(row[6]),
                 discounted=row[7] is not None or row[8] is not None, granted_at=row[9], until=row[10],
                 closed_at=row[11], redeemed=row[12] == "redeemed", code=row[13],
+                discount=None if row[7] is None and row[8] is None else Discount(row[7], row[8]),
             )
         )  # fmt: skip
     return found
@@ -202,6 +207,13 @@ async def open_costs(database: Database, shop_id: int, plays: Iterable[Play], no
         shop_id, now,
     )  # fmt: skip
     return {play: int(cost or 0) for play, cost in rows}
+
+
+async def proven_incentives(database: Database, shop_id: int, plays: Iterable[Play]) -> dict[str, frozenset[str]]:
+    """By play; asked for only where proof decides about a ladder."""
+    asking = [play.key for play in plays if play.ladder_raises and play.level]
+    found = await sides_of_plays(database, shop_id) if asking else {}
+    return {key: helping(found.get(key, {})) for key in asking}
 
 
 async def _order_value(database: Database, shop_id: int) -> int | None:

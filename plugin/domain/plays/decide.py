@@ -21,6 +21,7 @@ from plugin.domain.offers import (
     offer_id,
 )
 from plugin.domain.plays.holdout import is_held_out
+from plugin.domain.plays.ladder import in_force
 from plugin.domain.plays.play import Channel, Play
 from plugin.domain.plays.reasons import cost_of, reasons_for, title_of
 from plugin.domain.plays.situation import Due, Event, Grant, Situation, Step, ends_at, started, step_of
@@ -50,7 +51,8 @@ class WhyNot(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferDecision:
     """`valid_until` epoch microseconds; `cost` is what the merchant should expect to give away, ten-thousandths of the
-    shop's currency. `channels` are those a message may go out by; `step` is the message that is due."""
+    shop's currency. `channels` are those a message may go out by; `step` is the message that is due;
+    `ladder` says why the incentive is the one it is, where proof decides."""
 
     id: int
     customer_id: int
@@ -68,6 +70,7 @@ class OfferDecision:
     tier: str | None = None
     channels: tuple[Channel, ...] = ()
     step: Step | None = None
+    ladder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +107,9 @@ def decide(situation: Situation, plays: Iterable[Play], placement: OfferPlacemen
     refused: list[Refusal] = []
     for play in ranked(plays, situation):
         found = _offer(play, situation, placement)
-        if isinstance(found, OfferDecision):
-            found = _beside(found, offers, situation) or found
+        offer = found if isinstance(found, OfferDecision) else _newly_held(found, situation)
+        if offer is not None:
+            found = _beside(offer, offers, situation) or found
         if isinstance(found, Refusal):
             refused.append(found)
         else:
@@ -215,6 +219,13 @@ def _beside(offer: OfferDecision, better: Sequence[OfferDecision], situation: Si
     return None
 
 
+def _newly_held(refusal: Refusal, situation: Situation) -> OfferDecision | None:
+    """An offer that the holdout withholds and that is not on record. It must pass what one that is given must pass, or
+    the holdout would hold customers like whom nobody is offered anything, and could not be compared."""
+    offer = refusal.offer if refusal.why is WhyNot.HOLDOUT else None
+    return None if offer is None or any(grant.offer_id == offer.id for grant in situation.grants) else offer
+
+
 def _was_given(offer: OfferDecision, situation: Situation) -> bool:
     return any(grant.offer_id == offer.id and grant.stands(situation.now) for grant in situation.grants)
 
@@ -227,19 +238,22 @@ def _granted(play: Play, event: Event, situation: Situation) -> Grant | None:
 
 def _made(play: Play, situation: Situation, fit: _Fit) -> OfferDecision:
     grant, period = fit.grant, fit.event.day
-    cost, cost_reasons = cost_of(play.incentive, situation)
+    play, ladder = in_force(play, situation.proven.get(play.key, frozenset()))
+    given = grant.discount if grant is not None and not grant.held else None
+    discount = given or play.incentive  # what was given keeps its terms
+    cost, cost_reasons = cost_of(discount, situation)
     shows = play.kind in PRODUCT_KINDS or play.kind is OfferKind.WIN_BACK
     products = situation.products if shows else ()
     first = products[0].because if play.kind in PRODUCT_KINDS and products else ()
     tier = play.tier if play.tier is not None else situation.tier if play.kind is OfferKind.TIER else None
     return OfferDecision(
         id=grant.offer_id if grant else offer_id(situation.shop_id, situation.customer_id, play.key, 0, period),
-        customer_id=situation.customer_id, kind=play.kind, title=title_of(play, tier, situation),
+        customer_id=situation.customer_id, kind=play.kind, title=title_of(play, tier, situation, discount),
         because=(*first, *reasons_for(play, situation), *cost_reasons), valid_until=fit.until,
         code=grant.code if grant is not None and grant.stands(situation.now) else None, cost=cost, play=play,
-        period=period, products=products, discount=play.incentive,
+        period=period, products=products, discount=discount,
         due=situation.due if play.kind is OfferKind.REPLENISHMENT else None, tier=tier,
-        channels=_channels(play, situation), step=fit.step,
+        channels=_channels(play, situation), step=fit.step, ladder=ladder,
     )  # fmt: skip
 
 

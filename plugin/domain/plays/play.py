@@ -69,7 +69,8 @@ class Play:
     placements: tuple[OfferPlacement, ...]
     ladder: tuple[Discount, ...] = ()
     level: int = 0
-    ladder_raises: bool = False  # whether the level may rise by itself where the holdout shows that it helps
+    # Whether proof decides: no level above the first is given but one that the holdout shows to help, up to `level`.
+    ladder_raises: bool = False
     start: Start
     valid_days: int | None = None
     cool_down_days: int = 0

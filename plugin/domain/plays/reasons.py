@@ -22,10 +22,9 @@ _SINCE: Final = {
 }
 
 
-def title_of(play: Play, tier: str | None, situation: Situation) -> str:
+def title_of(play: Play, tier: str | None, situation: Situation, incentive: Discount | None) -> str:
     """Words in braces that are not ours stay as the merchant wrote them."""
     title = play.title
-    incentive = play.incentive
     for word, value in (
         ("{discount}", discount_text(incentive) if incentive else ""),
         ("{tier}", tier or "loyal"),

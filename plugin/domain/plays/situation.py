@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from plugin.domain.offers import DAY_US, Recommendation
+from plugin.domain.offers import DAY_US, Discount, Recommendation
 from plugin.domain.plays.play import BUYER_ACTIVITY, Channel, Play, Start
 
 HOUR_US: Final = 3_600_000_000
@@ -54,6 +54,7 @@ class Grant:
     closed_at: int | None = None
     redeemed: bool = False
     code: str | None = None
+    discount: Discount | None = None
 
     def stands(self, now: int) -> bool:
         return self.closed_at is None and not self.held and (self.until is None or now < self.until)
@@ -90,6 +91,8 @@ class Situation:
     due: Due | None = None
     shop_order_value: int | None = None
     day_start: int = 0  # the instant at which `today` began
+    # By play, the incentives (`incentive_key`) of which the holdout shows that they help.
+    proven: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def standing(self, model: str = BUYER_ACTIVITY) -> Standing | None:
         return self.standings.get(model)
