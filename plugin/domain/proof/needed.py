@@ -58,9 +58,8 @@ def needed(base: Base, *, share: int, uplift: float = USUAL_UPLIFT) -> Needed:
         return Needed(None, base.per_week, None, None, never=False, why=said)
     mean = base.moments.mean
     if share <= 0:
-        return Needed(
-            mean, base.per_week, None, None, never=True, why="Nobody is held out, so there is nothing to tell."
-        )
+        said = "Nobody is held out, so nothing can be told."
+        return Needed(mean, base.per_week, None, None, never=True, why=said)
     customers = _customers(base, share / SHARE_SCALE, uplift * mean)
     more = max(0, customers - base.moments.n)
     weeks: float = 0 if not more else WINDOW_DAYS / 7

@@ -1,0 +1,3 @@
+from tests.support.hillstrom import PRESENT
+
+collect_ignore = [] if PRESENT else ["test_hillstrom.py"]
