@@ -23,7 +23,7 @@ from plugin.domain.offers import (
 from plugin.domain.plays.holdout import is_held_out
 from plugin.domain.plays.ladder import in_force
 from plugin.domain.plays.play import Channel, Play
-from plugin.domain.plays.reasons import cost_of, reasons_for, title_of
+from plugin.domain.plays.reasons import cost_of, discount_text, reasons_for, title_of
 from plugin.domain.plays.situation import Due, Event, Grant, Situation, Step, ends_at, started, step_of
 
 
@@ -241,6 +241,8 @@ def _made(play: Play, situation: Situation, fit: _Fit) -> OfferDecision:
     play, ladder = in_force(play, situation.proven.get(play.key, frozenset()))
     given = grant.discount if grant is not None and not grant.held else None
     discount = given or play.incentive  # what was given keeps its terms
+    if ladder is not None and given is not None:
+        ladder = f"{discount_text(given)} was given, and keeps its terms"
     cost, cost_reasons = cost_of(discount, situation)
     shows = play.kind in PRODUCT_KINDS or play.kind is OfferKind.WIN_BACK
     products = situation.products if shows else ()
