@@ -41,6 +41,8 @@ VALUES = {
     "input": ['{ key: "own", name: "Own", stages: [{ key: "all", name: "All", query: "number_of_orders >= 0" }] }'],
     "ids": ['["gid://rebloom/Segment/1", "gid://rebloom/Segment/2"]', "[]"],
     "points": ["2", "0", "null"],
+    "name": ["ORDERS", "NET_SALES", "REPEAT_RATE"],
+    "granularity": ["DAY", "MONTH"],
     "a": ['"buyer-activity"'],
     "b": ['"reach-loyalty"', '"buyer-activity"'],
 }
