@@ -11,6 +11,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from graphql_schema.customers.queries import CustomerQueries
 from graphql_schema.facts.queries import FactQueries
+from graphql_schema.metrics.queries import MetricQueries
 from graphql_schema.offers.mutations import OfferMutations
 from graphql_schema.offers.queries import OfferQueries
 from graphql_schema.offers.types import AttentionOffer, CrossSellOffer, LoyaltyOffer, ReplenishmentOffer
@@ -27,7 +28,7 @@ from graphql_schema.touchpoints.mutations import TouchpointMutations
 
 
 @strawberry.type(description="What can be asked. Everything is of the one shop the credential belongs to.")
-class Query(ShopQueries, CustomerQueries, StageQueries, SegmentQueries, OfferQueries, FactQueries):
+class Query(ShopQueries, CustomerQueries, StageQueries, SegmentQueries, OfferQueries, FactQueries, MetricQueries):
     pass
 
 

@@ -21,6 +21,7 @@ DEFAULT_SCOPES: Final = (
     "write_app_proxy", "write_customers", "write_discounts",
 )  # fmt: skip
 DEFAULT_API_VERSION: Final = "2026-10"
+_PLACE: Final = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _SHORTEST_KEY: Final = 32
 
@@ -129,12 +130,13 @@ def _database_fault(url: str) -> str | None:
 
 
 def _split(url: str) -> SplitResult | None:
+    """None for what two readers of addresses could read in two ways."""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
         return None
-    return parts
+    return parts if _PLACE.fullmatch(parts.netloc) else None
 
 
 def _insecure(parts: SplitResult) -> bool:

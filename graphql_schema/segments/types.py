@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from enum import StrEnum
 from typing import Final
 
 import strawberry
@@ -14,23 +13,14 @@ from graphql_schema.customers.types import Customer, CustomerConnection, custome
 from graphql_schema.errors import QueryProblem, UserError
 from graphql_schema.node import Node
 from graphql_schema.pagination import NESTED_SIZE, Connection, Listing, connection, page_of
-from plugin.domain.calendar import day_date, epoch_day, step_day
+from graphql_schema.spans import Granularity, edges
+from plugin.domain.calendar import day_date
 from plugin.domain.ids import gid
-from plugin.domain.rules.syntax import Unit
-from plugin.errors import BadRequestError
 from plugin.ledger import memberships
 from plugin.ledger.readers import SegmentRow
 
-_MOST_BUCKETS: Final = 400  # a year of days, ten years of weeks or months
 _COUNTING: Final = 20  # points of a count over the whole story
 _SEGMENTS = [Access(scope=Scope.READ_SEGMENTS)]
-
-
-@strawberry.enum(description="How a span of days is cut. Weeks and months count from its first day.")
-class Granularity(StrEnum):
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
 
 
 @strawberry.type(description="What happened to a segment in some days, and how it stood then.", directives=_SEGMENTS)
@@ -65,7 +55,7 @@ class Segment(Node):
         self, info: Info, since: date, until: date, granularity: Granularity = Granularity.DAY
     ) -> list[SegmentGrowth]:
         context = info.context
-        days = _edges(since, until, granularity)
+        days = edges(since, until, granularity)
         calendar = await calendar_of(context.shop)
         instants = [calendar.start_of_day(day) for day in days]
         grown = await memberships.growth(context.store.database, context.shop.id, self.row.id, instants)
@@ -92,22 +82,6 @@ class Segment(Node):
         page = page_of(listing, first, after, last, before, default=NESTED_SIZE)
         rows = await info.context.loaders.members_of.load((self.row.id, page))
         return connection(CustomerConnection, listing, page, rows, customer_of, lambda row: (row.id,))
-
-
-def _edges(since: date, until: date, granularity: Granularity) -> list[int]:
-    """First days of the buckets, and the day after the last. Raises BadRequestError."""
-    first, end = epoch_day(since), epoch_day(until) + 1
-    if end <= first:
-        raise BadRequestError(f"`until` ({until}) lies before `since` ({since}).")
-    unit, edges = _UNITS[granularity], [first]
-    while edges[-1] < end:
-        if len(edges) > _MOST_BUCKETS:
-            raise BadRequestError(f"At most {_MOST_BUCKETS} spans can be asked for at once; take longer ones.")
-        edges.append(min(step_day(first, unit, len(edges)), end))
-    return edges
-
-
-_UNITS: Final = {Granularity.DAY: Unit.DAY, Granularity.WEEK: Unit.WEEK, Granularity.MONTH: Unit.MONTH}
 
 
 def segment_gid(number: int) -> strawberry.ID:

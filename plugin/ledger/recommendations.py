@@ -62,10 +62,11 @@ async def replenishments_of(
         f"SELECT {columns} FROM replenishments r"
         f" JOIN products pr ON pr.shop_id = $1 AND pr.id = r.product_id AND {sellable.format(now=3)}"
         f" WHERE r.shop_id = $1 AND {among(database.dialect, 'r.customer_id', 2)} AND r.until_at >= $3"
-        " AND NOT EXISTS (SELECT 1 FROM orders o"
-        " JOIN order_lines l ON l.shop_id = o.shop_id AND l.order_id = o.id"
-        " JOIN products q ON q.shop_id = l.shop_id AND q.id = l.product_id"
-        " WHERE o.shop_id = $1 AND o.customer_id = r.customer_id AND o.processed_at > r.fitted_at"
+        # Crossed, because SQLite joins in any other order than the written one where it has no statistics: it then read
+        # every line of the shop for each of these.
+        " AND NOT EXISTS (SELECT 1 FROM orders o CROSS JOIN order_lines l CROSS JOIN products q"
+        " WHERE l.shop_id = o.shop_id AND l.order_id = o.id AND q.shop_id = l.shop_id AND q.id = l.product_id"
+        " AND o.shop_id = $1 AND o.customer_id = r.customer_id AND o.processed_at > r.fitted_at"
         " AND o.counted AND o.voided_at IS NULL AND l.current_quantity > 0"
         " AND (q.id = pr.id OR (q.product_type = pr.product_type AND pr.product_type <> '')))"
         " ORDER BY r.customer_id, r.due_at, r.product_id",

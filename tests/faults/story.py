@@ -28,7 +28,7 @@ from tests.support.devshop import RunningDevShop, running_devshop
 from tests.support.devshop_data import APP, NOW, SHOP, small_data
 from tests.support.processes import started
 
-PATIENCE: Final = 120.0
+PATIENCE: Final = 300.0  # seconds; a traced process is slow
 CALLS: Final = {
     "sync": "fsync,fdatasync",  # what makes a write to a file last
     "call": "write,writev,sendto,sendmsg",  # whatever leaves the process: to the shop, to PostgreSQL, to the log

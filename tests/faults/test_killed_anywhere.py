@@ -10,15 +10,15 @@ from tests.conftest import _with_database
 from tests.faults.story import Fault, tell
 from tests.faults.sweep import Tried, sweep
 
-# In the first migrations, in a later one, in the first copy, and while the shop's answers are taken in.
-ON_SQLITE = [Fault("sync", 8), Fault("sync", 32), Fault("sync", 56), Fault("call", 64)]
-ON_POSTGRES = [Fault("call", 20), Fault("call", 120), Fault("call", 300), Fault("call", 500)]
+# In the first migration and while the copy is taken in; in the first call of an installation and in a push.
+ON_SQLITE = [Fault("sync", 8), Fault("sync", 48)]
+ON_POSTGRES = [Fault("call", 120), Fault("call", 400)]
 
 
 async def tried(new, faults: list[Fault], folder: Path) -> list[Tried]:
     undisturbed = await tell(await new(folder), folder)
     assert not undisturbed.happened
-    return [each async for each in sweep(new, faults, undisturbed, at_once=4)]
+    return [each async for each in sweep(new, faults, undisturbed, at_once=2)]
 
 
 async def test_on_sqlite_it_ends_as_undisturbed(tmp_path: Path) -> None:

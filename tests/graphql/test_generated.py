@@ -1,7 +1,10 @@
 """Documents made at random from the schema: never a failure inside, never more answered than was priced."""
 
+import json
 import random
+from typing import NoReturn
 
+import pytest
 from graphql import (
     GraphQLField,
     GraphQLInterfaceType,
@@ -38,6 +41,8 @@ VALUES = {
     "input": ['{ key: "own", name: "Own", stages: [{ key: "all", name: "All", query: "number_of_orders >= 0" }] }'],
     "ids": ['["gid://rebloom/Segment/1", "gid://rebloom/Segment/2"]', "[]"],
     "points": ["2", "0", "null"],
+    "name": ["ORDERS", "NET_SALES", "REPEAT_RATE"],
+    "granularity": ["DAY", "MONTH"],
     "a": ['"buyer-activity"'],
     "b": ['"reach-loyalty"', '"buyer-activity"'],
 }
@@ -86,3 +91,31 @@ async def test_generated_documents_are_answered_within_their_price(world: World)
             assert price.actual(body["data"]) <= price.requested(), text
             answered += 1
     assert answered > DOCUMENTS / 2
+
+
+async def test_whatever_fails_inside_its_text_is_in_no_answer_and_no_log(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    canary = "secret-canary-text p1@shop.example"
+
+    class Broken:
+        dialect = world.database.dialect
+
+        def __getattr__(self, _: str) -> NoReturn:
+            raise RuntimeError(canary)
+
+    world.database.inner = Broken()
+    rng, root, failed = random.Random(20261124), SCHEMA.query_type, 0
+    assert root is not None
+    for name, field in list(root.fields.items()) * 3:
+        text = some_field(rng, name, field, 4)
+        if text is None or (any(is_required_argument(of) for of in field.args.values()) and "(" not in text):
+            continue
+        world.seconds[0] += 60
+        body = await world.ask(f"{{ {text} }}")
+        assert canary not in json.dumps(body), text
+        codes = {error["extensions"]["code"] for error in body.get("errors", [])}
+        assert codes <= {"BAD_REQUEST", "INVALID_QUERY", "MAX_COST_EXCEEDED", "NOT_FOUND", "INTERNAL"}, (text, body)
+        failed += "INTERNAL" in codes
+    assert failed > 2 * len(root.fields)
+    assert canary not in "".join(capsys.readouterr())

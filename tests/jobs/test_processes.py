@@ -103,7 +103,7 @@ async def test_a_job_that_does_not_end_in_time_goes_on_in_the_next_process(
 @on_sqlite
 async def test_rebloom_worker_exits_with_nought(settings: Settings, tmp_path: Path) -> None:
     errors = tmp_path / "errors"
-    env = {**ENVIRONMENT, "REBLOOM_DATABASE_URL": settings.database_url}
+    env = {**ENVIRONMENT, "REBLOOM_DATABASE_URL": settings.database_url.replace("sqlite:///", "sqlite:////")}
     with started("plugin", "worker", env=env, stderr=errors) as worker:
         await until(lambda: errors.exists() and "working" in errors.read_text())
         os.kill(worker.pid, signal.SIGTERM)

@@ -64,6 +64,9 @@ def test_any_name_is_refused_or_leads_to_its_own_host(settings: Settings, name: 
 
 @given(template=st.lists(st.sampled_from(["{shop}", "http://", "https://", "127.0.0.1", "localhost", "evil.com", "@", ":",
     "/", "#", "?", ".", "9292", "\\", "[::1]"]), max_size=7).map("".join))  # fmt: skip
+@example(template="http://[::1]{shop}:1]")
+@example(template="http://[::1][::1]{shop}")
+@example(template="http://[::1]:1]/{shop}")
 def test_a_template_stops_the_start_or_leads_to_the_platform_or_this_machine(template: str) -> None:
     try:
         settings = read_settings({**BASE, "SHOPIFY_SHOP_URL": template})
