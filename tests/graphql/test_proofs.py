@@ -2,7 +2,10 @@
 
 import pytest
 
+from plugin.installations import Gateways
+from plugin.jobs.handlers import Handlers
 from plugin.lifecycle.proving import refresh_proofs
+from plugin.settings import Settings
 from tests.proof.test_store import BEFORE, offer, order, redeem
 from tests.support.graphql_world import NOW, World
 
@@ -52,6 +55,18 @@ async def test_a_proof_is_shown_with_its_interval_and_what_it_takes(world: World
     assert needed["why"].endswith("this shop will not show it within 3 years.")
     assert (needed["holdoutShare"], needed["advisedShare"], proof["far"]["never"]) == (0.05, 0.05, True)
     assert {play["proof"] is None for play in (await world.data(PROOF, caller="b"))["plays"]} == {True}
+
+
+async def test_the_nightly_recompute_counts_it(world: World, settings: Settings) -> None:
+    await offer(world.store, 1_001, held=False)
+    gateways = Gateways(settings, world.store, lambda: NOW)
+    handlers = Handlers(settings, world.store, gateways, world.jobs, lambda: NOW)
+    for _ in range(2):
+        await handlers.recompute(world.a.id)
+        proof = (await world.data("{ plays { key proof { computedAt offered tooFew } } }"))["plays"][0]["proof"]
+        assert (proof["computedAt"], proof["tooFew"]) == (
+            NOW.isoformat().replace("+00:00", "Z"), "0 customers were offered it and have had their time; an interval needs 30.",
+        )  # fmt: skip
 
 
 async def test_an_uplift_that_cannot_be_is_refused_with_its_bounds(world: World) -> None:
