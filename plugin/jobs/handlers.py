@@ -110,7 +110,8 @@ class Handlers:
             work_dir=work_folder(self._settings, shop.domain),
         )
         await self.recompute(shop_id)
-        return {"customers": report.customers, "orders": report.orders, "then": ["push", "codes", "recommend"]}
+        follow = {"then": ["push", "codes", "recommend"], "close": True}
+        return {"customers": report.customers, "orders": report.orders, **follow}
 
     async def recompute(self, shop_id: int) -> dict[str, Any]:
         shop = await shop_by_id(shop_id)

@@ -39,12 +39,12 @@ _STORING: Final = 8.0  # seconds
 _CLOCKS_DIFFER: Final = 10.0  # seconds between hosts that are as they should be
 _GRACE: Final = 10  # seconds that jobs have to end when the process is told to
 _log = structlog.get_logger(__name__)
-# The engine's own door for transactions of others; a second later, by the database's clock.
+# The engine's own door for transactions of others; after the time of a nudge, by the database's clock.
 _RIDE: Final = (
     "SELECT dbos.enqueue_workflow(workflow_name => 'job', queue_name => $1,"
     " positional_args => ARRAY[$2::json, $3::json, '{}'::json], workflow_id => $4, app_version => $5,"
     " queue_partition_key => $6,"
-    " delay_until_epoch_ms => (EXTRACT(EPOCH FROM clock_timestamp()) * 1000 + 1000)::bigint)"
+    " delay_until_epoch_ms => (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint + $7)"
 )
 _handlers: dict[str, Handler] = {}
 _running: dict[str, asyncio.Task[Any]] = {}
@@ -188,7 +188,7 @@ class Jobs:
         async def put(session: Session) -> None:
             await session.execute(
                 _RIDE, QUEUE, json.dumps(kind), json.dumps(shop_id), f"{kind}-{shop_id}-{self._process}-{second}",
-                _VERSION, _line(kind, shop_id),
+                _VERSION, _line(kind, shop_id), round(NUDGE * 1_000),
             )  # fmt: skip
 
         return put

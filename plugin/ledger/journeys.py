@@ -10,6 +10,7 @@ from plugin.ledger.database import Database
 from plugin.ledger.paging import Binder, PageRequest, keyset, pages_of
 
 POS_APP: Final = 129785  # Shopify POS (segment-language.md, chapter 6)
+CHANNEL_OF_ORDER: Final = f"CASE WHEN app_id = {POS_APP} THEN 'pos' ELSE 'web' END"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def _union(shop: str, of: str) -> str:
         " score, CAST(NULL AS BIGINT) AS order_id, CAST(NULL AS BIGINT) AS amount FROM touchpoints"
         f" WHERE shop_id = {shop} AND customer_id = {of}"
         " UNION ALL SELECT customer_id, processed_at, 'o:' || CAST(id AS TEXT), 'order',"
-        f" CASE WHEN app_id = {POS_APP} THEN 'pos' ELSE 'web' END, {nothing}, id, total FROM orders"
+        f" {CHANNEL_OF_ORDER}, {nothing}, id, total FROM orders"
         f" WHERE shop_id = {shop} AND customer_id = {of} AND counted"
         f" UNION ALL SELECT o.customer_id, r.at, 'r:' || CAST(r.id AS TEXT), 'refund', 'other', {nothing}, r.order_id,"
         " r.amount FROM refunds r JOIN orders o ON o.shop_id = r.shop_id AND o.id = r.order_id"

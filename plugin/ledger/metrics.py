@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from plugin.domain.metrics import MetricName
 from plugin.ledger.database import Database
+from plugin.ledger.journeys import CHANNEL_OF_ORDER
 
 _M = MetricName
 
@@ -128,7 +129,7 @@ async def journey_steps(
         f"SELECT customer_id, at, 't' || source || event_id AS told_by, channel FROM touchpoints WHERE {where}"
         " AND kind NOT IN ('offer_expired')"
         " UNION ALL SELECT customer_id, processed_at, 'o' || CAST(id AS TEXT),"
-        " CASE WHEN app_id = 129785 THEN 'pos' ELSE 'web' END FROM orders"
+        f" {CHANNEL_OF_ORDER} FROM orders"
         " WHERE shop_id = $1 AND processed_at >= $3 AND processed_at < $4 AND customer_id IS NOT NULL AND counted),"
         " staged AS (SELECT t.customer_id AS customer_id, t.channel AS channel,"
         " (SELECT s.to_stage FROM stage_transitions s WHERE s.shop_id = $1 AND s.model = $2"

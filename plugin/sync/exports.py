@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import structlog
 
@@ -109,8 +109,8 @@ class Exporter:
     async def _got(self, status: BulkStatus, path: Path) -> bool:
         """Whether the whole file is at `path` at the end."""
         for _ in range(FETCHED_AT_MOST):
-            if await asyncio.to_thread(path.exists):
-                return True
+            if await asyncio.to_thread(path.exists) and await asyncio.to_thread(is_whole, path, status.object_count):
+                return True  # fetched by a run before this one
             if await self._download(status, path):
                 return True
         return False
@@ -146,6 +146,13 @@ class Exporter:
                         if size > most:
                             raise ShopRefusedError(f"The file of {status.object_count} lines has over {most} bytes.")
                         await asyncio.to_thread(file.write, piece)
+            await asyncio.to_thread(_settle, file)
+
+
+def _settle(file: BinaryIO) -> None:
+    """On the disk before it takes its name: a power cut must not leave a whole file's name on half a file."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _usable(status: BulkStatus) -> BulkStatus | None:

@@ -24,6 +24,7 @@ from tests.support.file_gateway import FileGateway
 
 CASES: Final = Path(__file__).parent / "cases" / "shop"
 SHARED: Final = Path(__file__).parents[3] / "shared" / "data" / "online_retail"
+KINDS: Final = ("customers", "products", "orders")
 NOW: Final = datetime(2026, 11, 20, tzinfo=UTC)
 Sync = Callable[..., Any]
 
@@ -240,6 +241,21 @@ async def test_an_incomplete_file_is_fetched_again(sync: Sync, store: Store, sho
     await sync(gateway)
     assert gateway.downloads == 5
     assert await dump(store, shop) == whole
+
+
+async def test_a_file_left_by_something_else_under_the_same_name_is_not_taken(
+    sync: Sync, store: Store, shop: ShopContext, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    planted = [work / f"{kind}-gid-shopify-BulkOperation-{n}.jsonl" for kind in KINDS for n in (1, 2, 3)]
+    for path in planted:
+        path.write_text('{"id":"gid://shopify/Customer/777"}\n')
+    gateway = FileGateway(CASES)
+    report = await sync(gateway)
+    assert (report.customers, report.orders, report.products) == (3, 6, 2)
+    assert gateway.downloads == 3
+    assert sum(path.exists() for path in planted) == 6  # the three that were in the way are gone with their exports
 
 
 @pytest.mark.parametrize("end", ["FAILED", "CANCELED", "EXPIRED"])
