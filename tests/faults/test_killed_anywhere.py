@@ -34,9 +34,10 @@ async def test_on_postgres_it_ends_as_undisturbed(postgres_server: str, tmp_path
     names: list[str] = []
 
     async def new(_: Path) -> str:
-        names.append(f"rebloom_{uuid.uuid4().hex[:12]}")
-        await on_server(f"CREATE DATABASE {names[-1]}")
-        return _with_database(postgres_server, names[-1])
+        name = f"rebloom_{uuid.uuid4().hex[:12]}"
+        names.append(name)
+        await on_server(f"CREATE DATABASE {name}")
+        return _with_database(postgres_server, name)
 
     async def on_server(statement: str) -> None:
         connection = await asyncpg.connect(postgres_server)
