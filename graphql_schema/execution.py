@@ -68,7 +68,7 @@ class Engine:
         """Raises RequestRefusedError for a mutation where only reads are allowed (GET), UnavailableError when the
         database was in trouble: half an answer, with a null where a customer is, would be taken for the truth."""
         try:
-            checked = self.documents.checked(request.query)
+            checked = self.documents.asked(request.query, request.document_id)
             operation = checked.operation(request.operation_name)
         except InvalidDocumentError as error:
             return _refused([said(found, error.code, request_id) for found in error.errors])

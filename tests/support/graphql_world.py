@@ -4,7 +4,7 @@ Shop A has customers 1..CUSTOMERS; shop B has some with the same numbers and som
 can be read holds CANARY, so that one search of an answer shows whether it leaked.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -17,6 +17,7 @@ from starlette.requests import Request
 
 from graphql_schema.cost import Rate
 from graphql_schema.server import graphql_routes
+from graphql_schema.trusted import Trusted
 from plugin.domain.facts import PersonFact
 from plugin.domain.instants import to_us
 from plugin.errors import UnauthenticatedError
@@ -129,7 +130,9 @@ class World:
 
 
 @asynccontextmanager
-async def running_world(store: Store, *, rate: Rate | None = None) -> AsyncIterator[World]:
+async def running_world(
+    store: Store, *, rate: Rate | None = None, trusted: Mapping[str, Trusted] | None = None
+) -> AsyncIterator[World]:
     """Callers: `a`, `b` are merchants; `a:read_customers,read_offers` a partner of A with these scopes; on the
     storefront `a:7` is customer 7 of A and `a:` a visitor."""
     shops = {"a": await _shop("shop-a"), "b": await _shop("shop-b", name=f"Shop {CANARY}")}
@@ -153,7 +156,11 @@ async def running_world(store: Store, *, rate: Rate | None = None) -> AsyncItera
     rates = {} if rate is None else {"merchant_rate": rate, "storefront_rate": rate}
     app = Starlette(
         routes=graphql_routes(
-            authenticate=authenticate, authenticate_viewer=authenticate_viewer, clock=lambda: seconds[0], **rates
+            authenticate=authenticate,
+            authenticate_viewer=authenticate_viewer,
+            clock=lambda: seconds[0],
+            trusted=trusted,
+            **rates,
         )
     )
     database, jobs = CountingDatabase(store.database), Jobs()
