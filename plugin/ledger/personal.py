@@ -48,6 +48,9 @@ HELD: Final[dict[str, tuple[Held, ...]]] = {
     ),
     "segment_members": (Held(PERSON, (), "customer_id"),),
     "segment_events": (Held(PERSON, (), "customer_id"),),
+    "shop_events": (
+        Held(PERSON, ("kind", "subject", "from_stage", "to_stage", "because"), "customer_id"),
+    ),
     "offer_responses": (Held(PERSON, ("response",), "customer_id"),),
     "offer_grants": (Held(PERSON, ("play", "kind", "closed_why"), "customer_id"),),
     "offer_codes": (

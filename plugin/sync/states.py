@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from plugin.domain.events import Event, EventKind
 from plugin.errors import ShopAccessError
 from plugin.ledger.database import Session, Upsert
+from plugin.ledger.events import tell
 from plugin.ledger.settle import Counts
 from plugin.ledger.store import Store
 from plugin.log import mask
@@ -49,6 +51,7 @@ async def begin(store: Store, shop_id: int, *, at: int, oldest: int) -> dict[str
         return await _runs(store, shop_id)
     async with store.database.transaction() as session:
         await session.execute("DELETE FROM bulk_runs WHERE shop_id = $1", shop_id)
+        await tell(session, shop_id, [Event(kind=EventKind.SYNC_FINISHED, at=at)], now=at)
         await session.execute(
             "INSERT INTO sync_states (shop_id, phase, customers, orders, order_lines, products, started_at)"
             " VALUES ($1, $2, 0, 0, 0, 0, $3) ON CONFLICT (shop_id) DO UPDATE"
