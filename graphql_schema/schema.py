@@ -24,6 +24,7 @@ from graphql_schema.shop.queries import ShopQueries
 from graphql_schema.stages.policies import PolicyMutations
 from graphql_schema.stages.queries import StageQueries
 from graphql_schema.storefront.queries import StorefrontMutation, StorefrontQuery
+from graphql_schema.subscriptions.types import Subscription
 from graphql_schema.touchpoints.mutations import TouchpointMutations
 
 
@@ -40,6 +41,7 @@ class Mutation(ShopMutations, SegmentMutations, PolicyMutations, OfferMutations,
 merchant_schema: Final = strawberry.Schema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     types=[CrossSellOffer, LoyaltyOffer, ReplenishmentOffer, AttentionOffer],
     config=StrawberryConfig(scalar_map=SCALARS),
 )

@@ -25,6 +25,7 @@ from plugin.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from plugin.feed import Feed
 from plugin.installations import Gateways
 from plugin.jobs.handlers import Handlers
 from plugin.jobs.liveness import BEAT
@@ -73,11 +74,13 @@ def create_app(
             )
             app.state.settings, app.state.store, app.state.now = settings, store, now
             app.state.jobs, app.state.gateways = jobs, gateways
+            app.state.feed = Feed(store.database)
             app.state.pulse = health.Pulse(expected=with_worker)
             await jobs.start(handlers.by_kind(), app.state.pulse.around(handlers.tick))
             try:
                 yield
             finally:
+                await app.state.feed.close()
                 await jobs.stop()
                 await gateways.close()
 
