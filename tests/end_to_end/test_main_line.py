@@ -6,6 +6,9 @@ import re
 import sys
 from pathlib import Path
 
+from gql import Client, gql
+from gql.transport.websockets import WebsocketsTransport
+
 from plugin.jobs.watch import depths
 from tests.conftest import ENVIRONMENT
 from tests.support.devshop_data import NOW, SHOP, small_data
@@ -80,7 +83,10 @@ def of_the_push(whole: Whole) -> dict[str, int]:
 
 
 async def an_order_moves_a_visitor(whole: Whole) -> None:
+    """Whoever listens is told within seconds."""
     shop = whole.devshop[SHOP]
+    told = asyncio.create_task(first_change(whole, shop.session_token()))
+    await until_listened_to(whole)
     shop.edit_tags(3, add=["VIP", "rbl-looks-like-ours"])
     shop.place_order(3, [(11, 2)])
 
@@ -91,6 +97,32 @@ async def an_order_moves_a_visitor(whole: Whole) -> None:
     # The merchant's tags stay, also the one that only looks like ours.
     assert whole.tags(3) == ["rbl-looks-like-ours", "rbl-stage-new_buyer", "VIP"]
     assert by_customer(await whole.ask(STAGES))[3] == "new_buyer"
+    async with asyncio.timeout(10):
+        assert await told == {
+            "stageChanged": {
+                "from": {"key": "visitor"}, "to": {"key": "new_buyer"}, "customer": {"id": "gid://shopify/Customer/3"},
+            },
+        }  # fmt: skip
+
+
+async def first_change(whole: Whole, token: str) -> dict:
+    transport = WebsocketsTransport(
+        whole.app_url.replace("http", "ws") + "/graphql",
+        init_payload={"authorization": f"Bearer {token}"},
+        subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
+    )
+    async with Client(transport=transport) as session:
+        query = gql("subscription { stageChanged { from { key } to { key } customer { id } } }")
+        async for change in session.subscribe(query):
+            return change
+    raise AssertionError("it ended without a change")
+
+
+async def until_listened_to(whole: Whole) -> None:
+    async def listened_to() -> bool:
+        return any(shop.events for shop in whole.app.state.feed._shops.values())
+
+    await whole.until(listened_to)
 
 
 async def the_storefront_knows_its_viewer_and_nobody_else(whole: Whole) -> None:
