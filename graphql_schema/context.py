@@ -39,7 +39,8 @@ class Feed(Protocol):
 @dataclass(kw_only=True)
 class Context:
     """`shop` is the credential's and nothing in a document can change it. `viewer_id` is the storefront's verified
-    customer, None for a visitor who is not logged in and for the merchant's schema."""
+    customer, None for a visitor who is not logged in and for the merchant's schema. `token_id`: the partner token's
+    number, None for the merchant. `loopback`: beside the dev shop, this machine may be sent webhooks."""
 
     store: Store
     shop: ShopContext
@@ -48,6 +49,8 @@ class Context:
     jobs: JobQueue
     feed: Feed
     viewer_id: int | None = None
+    token_id: int | None = None
+    loopback: bool = False
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:

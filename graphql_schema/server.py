@@ -45,6 +45,8 @@ class MerchantCaller(Protocol):
     def kind(self) -> str: ...
     @property
     def scopes(self) -> frozenset[str]: ...
+    @property
+    def token_id(self) -> int | None: ...
 
 
 class StorefrontViewer(Protocol):
@@ -120,7 +122,7 @@ def graphql_routes(
         async def open_context() -> tuple[Context, Hashable]:
             caller = await authenticate(request)
             shown = request.headers.get("authorization", "").partition(" ")[2]  # however `Bearer` was written
-            return await _context(request, caller.shop, _scopes_of(caller)), _payer(caller, shown.strip(" "))
+            return await _caller_context(request, caller), _payer(caller, shown.strip(" "))
 
         return await _respond(request, merchant, open_context)
 
@@ -139,7 +141,7 @@ def graphql_routes(
     async def opened(socket: WebSocket, credential: str | None) -> Opened:
         async def open_context() -> Context:
             caller, _ = await authenticate_socket(socket, credential)
-            return await _context(socket, caller.shop, _scopes_of(caller))
+            return await _caller_context(socket, caller)
 
         caller, token = await authenticate_socket(socket, credential)
         return Opened(caller.shop.id, _payer(caller, token), open_context)
@@ -241,6 +243,13 @@ async def _context(connection: HTTPConnection, shop: ShopContext, scopes: frozen
     state = connection.app.state
     await calendar_of(shop)  # what resolvers call reads the calendar inside the loop
     return Context(store=state.store, shop=shop, scopes=scopes, now=state.now(), jobs=state.jobs, feed=state.feed)
+
+
+async def _caller_context(connection: HTTPConnection, caller: MerchantCaller) -> Context:
+    context = await _context(connection, caller.shop, _scopes_of(caller))
+    context.token_id = caller.token_id
+    context.loopback = connection.app.state.settings.loopback_shops
+    return context
 
 
 def _scopes_of(caller: MerchantCaller) -> frozenset[Scope]:

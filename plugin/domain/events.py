@@ -20,8 +20,9 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """`at`: when it became true, epoch microseconds. `subject`: the model's key, the number of the segment or offer.
-    Stages, rungs and reasons (JSON, as the ledger keeps them) are a change of stage's own; None for no stage."""
+    """`at`: when it became true, epoch microseconds. `subject`: the model's key, the number of the segment, or the
+    number of the offer and, after a space, its play. Stages, rungs and reasons (JSON, as the ledger keeps them) are a
+    change of stage's own; None for no stage."""
 
     kind: EventKind
     at: int

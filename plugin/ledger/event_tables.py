@@ -28,7 +28,7 @@ class ShopEvent(ShopRow):
     kind = column.name(length=32)
     at = column.instant()
     customer_id = column.platform_id(null=True)
-    subject = column.name(length=64)
+    subject = column.name(length=128)
     from_stage = column.name(null=True, length=64)
     from_rung = column.integer(null=True)
     to_stage = column.name(null=True, length=64)

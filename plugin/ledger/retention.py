@@ -38,6 +38,7 @@ RETENTION: Final = (
     ),
     # Listeners are told within seconds, webhooks within the days of their retries.
     Kept("shop_events", "1 = 1", "noted_at", 7, ("number",)),
+    Kept("webhook_deliveries", "state <> 'pending'", "created_at", 14, ("endpoint_id", "number")),
     # The answer to somebody who asked what is held: the law gives a month to hand it over.
     Kept("data_exports", "1 = 1", "made_at", 60, ("request_id",)),
     Kept("set_aside", "1 = 1", "at", 90, ("source", "position")),

@@ -77,7 +77,12 @@ async def respond(  # noqa: PLR0917 - the signature agreed with the resolvers
                 news = await session.fetch(_ANSWER, shop.id, customer_id, offer, str(response), at)
                 await record_touchpoints(store, shop.id, [told], now=now, session=session)
                 if news and response is OfferResponse.ACCEPTED:
-                    event = Event(kind=EventKind.OFFER_ACCEPTED, at=at, customer_id=customer_id, subject=str(offer))
+                    event = Event(
+                        kind=EventKind.OFFER_ACCEPTED,
+                        at=at,
+                        customer_id=customer_id,
+                        subject=f"{offer} {known.play.key}",
+                    )
                     await tell(session, shop.id, [event], now=at)
             return known
     raise NotFoundError(f"This customer has no offer {offer} now; ask for the customer's offers again.")

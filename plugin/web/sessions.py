@@ -21,12 +21,13 @@ _LARGEST_HEADER: Final = 8_300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """A verified caller. `user` is the merchant's staff id, None for a partner."""
+    """A verified caller. `user` is the merchant's staff id, None for a partner; `token_id` the partner's token."""
 
     shop: ShopContext
     kind: Literal["merchant", "partner"]
     scopes: frozenset[str]
     user: str | None
+    token_id: int | None = None
 
 
 async def authenticate(request: Request) -> Caller:
@@ -49,7 +50,8 @@ async def authenticate_token(connection: HTTPConnection, token: str) -> Caller:
         grant = await find_token(state.store, token)
         if grant is None:
             raise UnauthenticatedError("The token is unknown or has been revoked.")
-        return Caller(shop=_present(await shop_by_id(grant.shop_id)), kind="partner", scopes=grant.scopes, user=None)
+        shop = _present(await shop_by_id(grant.shop_id))
+        return Caller(shop=shop, kind="partner", scopes=grant.scopes, user=None, token_id=grant.token_id)
     claims = read_session_token(token, state.settings, state.now())
     try:
         shop = await shop_by_domain(claims.domain)

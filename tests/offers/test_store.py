@@ -192,7 +192,9 @@ async def test_what_was_dismissed_is_not_shown_again_and_saying_it_twice_is_sayi
     for response in (OfferResponse.ACCEPTED, OfferResponse.ACCEPTED, OfferResponse.DISMISSED, OfferResponse.ACCEPTED):
         await respond(store, SHOP, 8, offer.id, response, NOW)
     assert await offers_for(store, SHOP, [8], placement=None, first=5, now=NOW) == {8: [offer]}
-    accepted = Event(kind=EventKind.OFFER_ACCEPTED, at=to_us(NOW), customer_id=8, subject=str(offer.id))
+    accepted = Event(
+        kind=EventKind.OFFER_ACCEPTED, at=to_us(NOW), customer_id=8, subject=f"{offer.id} {offer.play.key}"
+    )
     assert [told.event for told in await told_since(store.database, 1, 0, at_most=9)] == [accepted] * 2
 
 

@@ -60,6 +60,7 @@ class Caller:
     kind: str = "merchant"
     scopes: frozenset[str] = frozenset()
     user: str | None = None
+    token_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,8 @@ class World:
 async def running_world(
     store: Store, *, rate: Rate | None = None, sockets: SocketBounds | None = None
 ) -> AsyncIterator[World]:
-    """Callers: `a`, `b` are merchants; `a:read_customers,read_offers` a partner of A with these scopes; on the
+    """Callers: `a`, `b` are merchants; `a:read_customers,read_offers` a partner of A with these scopes
+    (and `…:7` that with token 7); on the
     storefront `a:7` is customer 7 of A and `a:` a visitor."""
     shops = {"a": await _shop("shop-a"), "b": await _shop("shop-b", name=f"Shop {CANARY}")}
     await _fill(store, shops["a"].id, range(1, CUSTOMERS + 1), "")
@@ -149,10 +151,12 @@ async def running_world(
 
     async def called(token: str) -> Caller:
         name, _, scopes = token.partition(":")
+        scopes, _, number = scopes.partition(":")
         if name not in shops or token in withdrawn:
             raise UnauthenticatedError("Send a token.")
         shop = context_of(await Shop.get(id=shops[name].id))
-        return Caller(shop, "partner", frozenset(scopes.split(","))) if scopes else Caller(shop)
+        partner = Caller(shop, "partner", frozenset(scopes.split(",")), token_id=int(number or 1))
+        return partner if scopes else Caller(shop)
 
     async def authenticate(request: Request) -> Caller:
         return await called(request.headers.get("authorization", "").removeprefix("Bearer "))

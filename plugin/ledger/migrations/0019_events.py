@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ("kind", fields.CharField(max_length=32)),
                 ("at", fields.BigIntField()),
                 ("customer_id", fields.BigIntField(null=True)),
-                ("subject", fields.CharField(max_length=64)),
+                ("subject", fields.CharField(max_length=128)),
                 ("from_stage", fields.CharField(null=True, max_length=64)),
                 ("from_rung", fields.BigIntField(null=True)),
                 ("to_stage", fields.CharField(null=True, max_length=64)),
