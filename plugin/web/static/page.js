@@ -6,6 +6,7 @@ const QUERY = `query Page {
   shop { name domain
     sync { phase customers orders products finishedAt freshAsOf historyFrom error }
     primaryModel { name stages { key name position } counts { stage { key } rung count } } }
+  webhookEndpoints { event enabled disabledReason failingSince }
   segments(first: 20) { nodes { id name query count } }
 }`;
 
@@ -79,6 +80,16 @@ function drawSegments(nodes) {
       element("td", { textContent: number.format(segment.count) }))));
 }
 
+function drawWebhooks(endpoints) {
+  const troubled = endpoints.filter((each) => !each.enabled || each.failingSince);
+  byId("webhooks").hidden = troubled.length === 0;
+  byId("webhook-rows").replaceChildren(...troubled.map((each) => element("li", {
+    textContent: each.enabled
+      ? `${each.event}: nothing was taken since ${new Date(each.failingSince).toLocaleString()}; it is tried again.`
+      : `${each.event}: switched off. ${each.disabledReason}`,
+  })));
+}
+
 async function draw() {
   let pause = 5000;
   try {
@@ -89,6 +100,7 @@ async function draw() {
     if (!drawSync(answer.shop.sync)) pause = 1000;
     drawStages(answer.shop.primaryModel);
     drawSegments(answer.segments.nodes);
+    drawWebhooks(answer.webhookEndpoints);
   } catch (error) {
     byId("notice").textContent = `The page could not be refreshed: ${error.message}. Trying again.`;
   }
