@@ -21,6 +21,7 @@ from graphql import (
 )
 
 from graphql_schema.limits import LIMITS, DocumentLimitError, Limits, check_limits
+from graphql_schema.trusted import Trusted, document_id
 
 _KEPT: Final = 512
 _MOST_ERRORS: Final = 10  # of one document: each costs time and bytes
@@ -55,12 +56,27 @@ class InvalidDocumentError(Exception):
 
 @dataclass(slots=True)
 class Documents:
-    """The documents of one schema. `hide_suggestions`: error messages do not name other fields."""
+    """The documents of one schema. `hide_suggestions`: error messages do not name other fields. `trusted`: those that
+    are known by an id, and whether there may be others."""
 
     schema: GraphQLSchema
     hide_suggestions: bool = False
     limits: Limits = LIMITS
+    trusted: Trusted = field(default_factory=Trusted)
     _kept: OrderedDict[str, Checked] = field(default_factory=OrderedDict)
+
+    def asked(self, text: str, identifier: str | None) -> Checked:
+        """The document that a caller sent the text or the id of. Raises InvalidDocumentError."""
+        if identifier is not None:
+            known = self.trusted.texts.get(identifier)
+            if known is None:
+                message = "No document is registered under this documentId; `rebloom documents` lists those that are."
+                raise InvalidDocumentError([GraphQLError(message)], "DOCUMENT_NOT_FOUND")
+            return self.checked(known)
+        if self.trusted.alone and document_id(text) not in self.trusted.texts:
+            message = "Only registered documents may be asked for here: send the `documentId` of one."
+            raise InvalidDocumentError([GraphQLError(message)], "DOCUMENT_NOT_TRUSTED")
+        return self.checked(text)
 
     def checked(self, text: str) -> Checked:
         """The document of `text`. Raises InvalidDocumentError; a document over a limit is refused before validation."""

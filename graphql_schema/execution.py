@@ -143,7 +143,7 @@ class Engine:
     ) -> Admitted | Answer:
         """What may run and its price, or why not."""
         try:
-            checked = self.documents.checked(request.query)
+            checked = self.documents.asked(request.query, request.document_id)
             operation = checked.operation(request.operation_name)
         except InvalidDocumentError as error:
             return _refused([said(found, error.code, request_id) for found in error.errors])

@@ -17,7 +17,7 @@ from plugin.errors import BadRequestError
 
 LARGEST_BODY: Final = 1_000_000  # bytes
 _JSON: Final = "application/json"
-_KEYS: Final = (b"query", b"variables", b"operationName", b"extensions")
+_KEYS: Final = (b"query", b"documentId", b"variables", b"operationName", b"extensions")
 GRAPHQL_JSON: Final = "application/graphql-response+json"
 
 
@@ -31,9 +31,12 @@ class RequestRefusedError(BadRequestError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQLRequest:
+    """`query` is empty where the document is named by its id."""
+
     query: str
     variables: dict[str, Any]
     operation_name: str | None
+    document_id: str | None = None
 
 
 async def read_request(request: Request) -> GraphQLRequest:
@@ -101,7 +104,7 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _of_parameters(request: Request) -> GraphQLRequest:
     given: dict[str, Any] = {}
-    for name in ("query", "operationName", "variables", "extensions"):
+    for name in ("query", "documentId", "operationName", "variables", "extensions"):
         values = request.query_params.getlist(name)
         if len(values) > 1:
             raise RequestRefusedError(400, "BAD_REQUEST", f"The address names {name} twice.")
@@ -118,9 +121,14 @@ def _of_parameters(request: Request) -> GraphQLRequest:
 
 def checked_request(given: Mapping[str, Any]) -> GraphQLRequest:
     """Raises RequestRefusedError for members that are not what they should be."""
-    query, variables = given.get("query"), given.get("variables")
+    query, identifier, variables = given.get("query"), given.get("documentId"), given.get("variables")
     name, extensions = given.get("operationName"), given.get("extensions")
-    if not isinstance(query, str) or not query.strip():
+    if identifier is not None:
+        if query is not None:
+            raise RequestRefusedError(400, "BAD_REQUEST", "Send `query` or `documentId`, not both.")
+        if not isinstance(identifier, str):
+            raise RequestRefusedError(400, "BAD_REQUEST", "`documentId` must be a text.")
+    elif not isinstance(query, str) or not query.strip():
         raise RequestRefusedError(400, "BAD_REQUEST", "`query` must be the text of a GraphQL document.")
     if variables is not None and not isinstance(variables, dict):
         raise RequestRefusedError(400, "BAD_REQUEST", "`variables` must be an object.")
@@ -128,7 +136,9 @@ def checked_request(given: Mapping[str, Any]) -> GraphQLRequest:
         raise RequestRefusedError(400, "BAD_REQUEST", "`operationName` must be a text.")
     if extensions is not None and not isinstance(extensions, dict):
         raise RequestRefusedError(400, "BAD_REQUEST", "`extensions` must be an object.")
-    return GraphQLRequest(query=query, variables=variables or {}, operation_name=name or None)
+    return GraphQLRequest(
+        query=query or "", variables=variables or {}, operation_name=name or None, document_id=identifier
+    )
 
 
 def answer_type(accept: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -21,9 +21,11 @@ from graphql_schema.context import Context, calendar_of
 from graphql_schema.cost import MERCHANT_RATE, STOREFRONT_RATE, Buckets, Rate
 from graphql_schema.documents import Documents
 from graphql_schema.execution import Answer, Engine
+from graphql_schema.registered import trusted_documents
 from graphql_schema.request import RequestRefusedError, answer_type, read_request
 from graphql_schema.schema import MERCHANT_ACCESS, STOREFRONT_ACCESS, core, merchant_schema, storefront_schema
 from graphql_schema.sockets import Opened, SocketBounds, Sockets
+from graphql_schema.trusted import Trusted
 from plugin.errors import ForbiddenError, RebloomError, UnauthenticatedError, UnavailableError
 from plugin.ledger.trouble import come_again
 from plugin.log import request_id as bound_request_id
@@ -102,16 +104,23 @@ def graphql_routes(
     clock: Callable[[], float] = time.monotonic,
     merchant_rate: Rate = MERCHANT_RATE,
     storefront_rate: Rate = STOREFRONT_RATE,
+    trusted: Mapping[str, Trusted] | None = None,
     socket_bounds: SocketBounds | None = None,
 ) -> list[BaseRoute]:
     """The endpoints. The app's state holds `store`, `jobs`, `feed`, `settings` and `now`; `clock` is monotonic
-    seconds."""
-    merchant = Engine(merchant_schema, MERCHANT_ACCESS, Buckets(merchant_rate, clock), Documents(core(merchant_schema)))
+    seconds. `trusted`: by endpoint; without it the documents of our own pages, beside any other."""
+    trusted = trusted_documents() if trusted is None else trusted
+    merchant = Engine(
+        merchant_schema,
+        MERCHANT_ACCESS,
+        Buckets(merchant_rate, clock),
+        Documents(core(merchant_schema), trusted=trusted["graphql"]),
+    )
     storefront = Engine(
         storefront_schema,
         STOREFRONT_ACCESS,
         Buckets(storefront_rate, clock),
-        Documents(core(storefront_schema), hide_suggestions=True),
+        Documents(core(storefront_schema), hide_suggestions=True, trusted=trusted["storefront"]),
         hide_suggestions=True,
     )
 
@@ -271,11 +280,8 @@ def _payer(caller: MerchantCaller, token: str) -> Hashable:
 
 def _wants_explorer(request: Request) -> bool:
     accept = request.headers.get("accept", "")
-    return request.method == "GET" and "text/html" in accept and "query" not in request.query_params
+    return request.method == "GET" and "text/html" in accept and not {"query", "documentId"} & set(request.query_params)
 
 
 def _explorer() -> str:
     return _EXPLORER.read_text(encoding="utf-8")
-
-
-routes: Final = graphql_routes()

@@ -24,6 +24,7 @@ DEFAULT_API_VERSION: Final = "2026-10"
 _PLACE: Final = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _SHORTEST_KEY: Final = 32
+DOORS: Final = ("storefront", "graphql")  # the two endpoints, as settings call them
 
 
 class Secret(str):
@@ -49,6 +50,8 @@ class Settings:
     shop_url: str  # template with {shop}
     trusted_proxies: tuple[str, ...] = ()  # addresses and networks whose X-Forwarded-For is believed
     log_level: str = "INFO"
+    trusted_only: tuple[str, ...] = ()  # of DOORS: where only registered documents may be asked for
+    documents: Path | None = None  # a folder of registered documents besides ours
 
     @property
     def on_sqlite(self) -> bool:
@@ -90,6 +93,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     keys = checked("REBLOOM_ENCRYPTION_KEYS", "", lambda text: _keys_fault(text, database_url))
     proxies = checked("REBLOOM_TRUSTED_PROXIES", "", _proxies_fault)
     log_level = checked("REBLOOM_LOG_LEVEL", "INFO", _log_level_fault)
+    trusted_only = checked("REBLOOM_TRUSTED_ONLY", "", _doors_fault)
+    documents = checked("REBLOOM_DOCUMENTS", "", _documents_fault)
     if faults:
         raise SettingsError("These settings need mending before Rebloom can start:\n  " + "\n  ".join(faults))
     return Settings(
@@ -103,6 +108,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         shop_url=shop_url,
         trusted_proxies=tuple(_listed(proxies)),
         log_level=log_level,
+        trusted_only=tuple(_listed(trusted_only)),
+        documents=Path(documents) if documents else None,
     )
 
 
@@ -210,3 +217,14 @@ def _proxies_fault(text: str) -> str | None:
 def _log_level_fault(level: str) -> str | None:
     levels = ("DEBUG", "INFO", "WARNING", "ERROR")
     return None if level in levels else f"{level!r} is not one of {', '.join(levels)}"
+
+
+def _doors_fault(text: str) -> str | None:
+    unknown = [door for door in _listed(text) if door not in DOORS]
+    return f"{unknown[0]!r} is not one of {', '.join(DOORS)}" if unknown else None
+
+
+def _documents_fault(text: str) -> str | None:
+    if not text or any((Path(text) / door).is_dir() for door in DOORS):
+        return None
+    return f"{text!r} has neither a folder storefront nor a folder graphql with documents (*.graphql)"

@@ -115,6 +115,16 @@ def schema(storefront: Annotated[bool, typer.Option("--storefront", help="The st
 
 
 @app.command()
+def documents() -> None:
+    """List the registered documents: what may be asked for by `documentId`, and where."""
+    from graphql_schema.registered import listed
+
+    folder = os.environ.get("REBLOOM_DOCUMENTS", "").strip()
+    for door, name, identifier in listed(Path(folder) if folder else None):
+        typer.echo(f"{identifier}  {door:<10}  {name}")
+
+
+@app.command()
 def doctor() -> None:
     """Check settings, database, keys, clock and shops, and say what to do."""
     from plugin.commands.doctor import examine

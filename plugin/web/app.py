@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from graphql_schema.context import JobQueue
-from graphql_schema.server import routes as graphql_routes
+from graphql_schema.registered import trusted_documents
+from graphql_schema.server import graphql_routes
 from graphql_schema.webhooks.payloads import QueryPayloads
 from plugin.errors import (
     BadRequestError,
@@ -91,9 +92,10 @@ def create_app(
                 await jobs.stop()
                 await gateways.close()
 
+    graphql = graphql_routes(trusted=trusted_documents(settings.documents, settings.trusted_only))
     return Starlette(
         lifespan=lifespan,
-        routes=[*pages.routes, *install.routes, *webhooks.routes, *touchpoints.routes, *graphql_routes, *health.routes],
+        routes=[*pages.routes, *install.routes, *webhooks.routes, *touchpoints.routes, *graphql, *health.routes],
         middleware=[Middleware(Guard)],
         exception_handlers={RebloomError: _refused, HTTPException: _http_error},
     )

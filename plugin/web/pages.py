@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from graphql_schema.trusted import own_document
 from integrations.shopify.oauth import check_shop
 from plugin.errors import UnauthenticatedError
 from plugin.settings import Settings
@@ -34,7 +35,11 @@ async def page(request: Request) -> Response:
         domain = check_shop(shop or "")
         return RedirectResponse(f"{settings.shop_base(domain)}/admin/apps/{settings.api_key}")
     base = settings.shop_base(context.domain)
-    data = {"token": token, "reopen": f"{base}/admin/apps/{settings.api_key}"}
+    data = {
+        "token": token,
+        "reopen": f"{base}/admin/apps/{settings.api_key}",
+        "document": own_document("graphql", "page"),
+    }
     bridge = f"{base}/_app_bridge.js" if settings.loopback_shops else _APP_BRIDGE
     body = (_HERE / "page.html").read_text(encoding="utf-8")
     body = body.replace("{{bridge}}", _script(bridge, settings.api_key))

@@ -4,7 +4,7 @@ Shop A has customers 1..CUSTOMERS; shop B has some with the same numbers and som
 can be read holds CANARY, so that one search of an answer shows whether it leaked.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket
 from graphql_schema.cost import Rate
 from graphql_schema.server import graphql_routes
 from graphql_schema.sockets import SocketBounds
+from graphql_schema.trusted import Trusted
 from plugin.domain.facts import PersonFact
 from plugin.domain.instants import to_us
 from plugin.errors import UnauthenticatedError
@@ -138,7 +139,11 @@ class World:
 
 @asynccontextmanager
 async def running_world(
-    store: Store, *, rate: Rate | None = None, sockets: SocketBounds | None = None
+    store: Store,
+    *,
+    rate: Rate | None = None,
+    sockets: SocketBounds | None = None,
+    trusted: Mapping[str, Trusted] | None = None,
 ) -> AsyncIterator[World]:
     """Callers: `a`, `b` are merchants; `a:read_customers,read_offers` a partner of A with these scopes
     (and `…:7` that with token 7); on the
@@ -179,6 +184,7 @@ async def running_world(
             authenticate_socket=authenticate_socket,
             clock=lambda: seconds[0],
             socket_bounds=sockets,
+            trusted=trusted,
             **rates,
         )
     )

@@ -69,8 +69,8 @@ class Whole:
 
 
 @asynccontextmanager
-async def running_whole(database_url: str, data: Data) -> AsyncIterator[Whole]:
-    """Both sides on one fixed clock, the shop holding `data`."""
+async def running_whole(database_url: str, data: Data, **environment: str) -> AsyncIterator[Whole]:
+    """Both sides on one fixed clock, the shop holding `data`; `environment` are settings of the app."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         app_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -85,6 +85,7 @@ async def running_whole(database_url: str, data: Data) -> AsyncIterator[Whole]:
                     "REBLOOM_DATABASE_URL": database_url,
                     "REBLOOM_APP_URL": app_url,
                     "SHOPIFY_SHOP_URL": f"{devshop.base}/{{shop}}",
+                    **environment,
                 }
             )
             app = create_app(settings, now=lambda: NOW)

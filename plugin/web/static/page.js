@@ -2,13 +2,6 @@
 const data = JSON.parse(document.body.dataset.rebloom);
 const byId = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat();
-const QUERY = `query Page {
-  shop { name domain
-    sync { phase customers orders products finishedAt freshAsOf historyFrom error }
-    primaryModel { name stages { key name position } counts { stage { key } rung count } } }
-  webhookEndpoints { event enabled disabledReason failingSince }
-  segments(first: 20) { nodes { id name query count } }
-}`;
 
 async function token() {
   return window.shopify?.idToken ? window.shopify.idToken() : data.token;
@@ -18,7 +11,7 @@ async function ask() {
   const reply = await fetch("/graphql", {
     method: "POST",
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${await token()}` },
-    body: JSON.stringify({ query: QUERY }),
+    body: JSON.stringify({ documentId: data.document }), // graphql_schema/trusted/graphql/page.graphql
   });
   if (reply.status === 401) {
     window.location.replace(data.reopen); // the shop opens us again with a fresh token
