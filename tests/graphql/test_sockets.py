@@ -17,6 +17,7 @@ from websockets.uri import parse_uri
 
 from graphql_schema.cost import Rate
 from graphql_schema.sockets import SocketBounds
+from graphql_schema.trusted import Trusted, document_id
 from plugin.domain.events import Event, EventKind
 from plugin.errors import TooSlowError
 from plugin.feed import Feed
@@ -177,6 +178,16 @@ async def test_questions_and_changes_obey_the_rules_of_http(world: World) -> Non
             else:
                 assert answer["payload"][0]["extensions"]["code"] == code
         assert world.app.state.feed._shops == {}
+
+
+async def test_where_only_registered_documents_are_let_in_a_socket_is_no_way_around(store: Store) -> None:
+    alone = {"graphql": Trusted({document_id(SYNC): SYNC}, alone=True), "storefront": Trusted()}
+    async with running_world(store, trusted=alone) as world, door(world) as address, spoken(address) as socket:
+        await asked(socket, CHANGED)
+        refused = await heard(socket)
+        assert (refused["type"], world.app.state.feed._shops) == ("error", {})
+        await say(socket, id="1", type="subscribe", payload={"documentId": document_id(SYNC)})
+        assert (await heard(socket))["payload"]["data"]["syncProgress"]["phase"] == "WAITING"
 
 
 async def test_over_http_a_subscription_is_refused_and_says_where(world: World) -> None:
