@@ -26,8 +26,8 @@ from plugin.errors import UnauthenticatedError
 from plugin.feed import Feed
 from plugin.ledger.database import Upsert
 from plugin.ledger.store import Store
-from plugin.ledger.tables import Shop
-from plugin.settings import read_settings
+from plugin.ledger.tables import SHOP_TABLES, Shop
+from plugin.settings import Settings, read_settings
 from plugin.shops import ShopContext, context_of
 from tests.conftest import ENVIRONMENT
 from tests.support.small_shop import DAY, NOW, NOW_US, TODAY, put
@@ -144,10 +144,11 @@ async def running_world(
     rate: Rate | None = None,
     sockets: SocketBounds | None = None,
     trusted: Mapping[str, Trusted] | None = None,
+    real: Settings | None = None,
 ) -> AsyncIterator[World]:
-    """Callers: `a`, `b` are merchants; `a:read_customers,read_offers` a partner of A with these scopes
-    (and `…:7` that with token 7); on the
-    storefront `a:7` is customer 7 of A and `a:` a visitor."""
+    """Callers: `a`, `b` are merchants; `a:read_customers,read_offers` a partner of A with these scopes (and `…:7` that
+    with token 7); on the storefront `a:7` is customer 7 of A and `a:` a visitor. With `real` settings only real
+    credentials count."""
     shops = {"a": await _shop("shop-a"), "b": await _shop("shop-b", name=f"Shop {CANARY}")}
     await _fill(store, shops["a"].id, range(1, CUSTOMERS + 1), "")
     await _fill(store, shops["b"].id, [*range(5, 9), 9001, 9002], CANARY)
@@ -177,24 +178,30 @@ async def running_world(
 
     seconds = [0.0]
     rates = {} if rate is None else {"merchant_rate": rate, "storefront_rate": rate}
+    made_up: dict[str, Any] = {
+        "authenticate": authenticate, "authenticate_viewer": authenticate_viewer,
+        "authenticate_socket": authenticate_socket,
+    }  # fmt: skip
+    callers = {} if real else made_up
     app = Starlette(
-        routes=graphql_routes(
-            authenticate=authenticate,
-            authenticate_viewer=authenticate_viewer,
-            authenticate_socket=authenticate_socket,
-            clock=lambda: seconds[0],
-            socket_bounds=sockets,
-            trusted=trusted,
-            **rates,
-        )
+        routes=graphql_routes(clock=lambda: seconds[0], trusted=trusted, socket_bounds=sockets, **callers, **rates)
     )
     database, jobs = CountingDatabase(store.database), Jobs()
     app.state.store, app.state.jobs, app.state.now = replace(store, database=database), jobs, lambda: NOW
-    app.state.feed, app.state.settings = Feed(database, every=0.05), read_settings(ENVIRONMENT)
+    app.state.feed, app.state.settings = Feed(database, every=0.05), real or read_settings(ENVIRONMENT)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://rebloom.test") as client:
         yield World(shops["a"], shops["b"], store, database, jobs, app, client, seconds, withdrawn)
     await app.state.feed.close()
+
+
+async def rows_of(store: Store, shop_id: int) -> dict[str, list[Any]]:
+    """All that is kept of a shop, by table."""
+    tables = [model._meta.db_table for model in SHOP_TABLES]
+    return {
+        table: sorted(await store.database.fetch(f"SELECT * FROM {table} WHERE shop_id = $1", shop_id), key=repr)
+        for table in tables
+    }
 
 
 async def _shop(label: str, **changes: Any) -> ShopContext:
@@ -288,4 +295,4 @@ def ago(days: int) -> str:
     return (NOW - timedelta(days=days)).isoformat().replace("+00:00", "Z")
 
 
-__all__ = ["CANARY", "CUSTOMERS", "NOW", "SEGMENTS", "World", "ago", "profile_of", "running_world", "to_us"]
+__all__ = ["CANARY", "CUSTOMERS", "NOW", "SEGMENTS", "World", "ago", "profile_of", "rows_of", "running_world", "to_us"]

@@ -15,7 +15,8 @@ from plugin.web.connections import Bounds
 @asynccontextmanager
 async def live(app: Any, bounds: Bounds | None = None) -> AsyncIterator[str]:
     """The base URL of `app`, which needs no lifespan, served as we serve ours."""
-    with socket.socket() as listening:
+    # By its protocol asyncio knows that it may send at once, without waiting for an acknowledgement.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         config = server_config(app, host="127.0.0.1", port=0, bounds=bounds)
         config.lifespan = "off"
