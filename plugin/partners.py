@@ -13,6 +13,7 @@ from typing import Final
 from plugin.domain.instants import from_us, to_us
 from plugin.errors import BadRequestError
 from plugin.ledger.store import Store
+from plugin.outgoing.endpoints import REVOKED
 
 PREFIX: Final = "rbl_"
 SCOPES: Final = frozenset({
@@ -108,7 +109,7 @@ async def revoke_token(store: Store, shop_id: int, token_id: int, now: datetime)
             to_us(now),
             shop_id,
             token_id,
-            "The partner token that made it was revoked.",
+            REVOKED,
         )
     return changed > 0
 

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from graphql import FieldNode, FragmentSpreadNode, GraphQLError, InlineFragmentNode, OperationType
+from graphql import (
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    InlineFragmentNode,
+    OperationType,
+    TypeInfo,
+    TypeInfoVisitor,
+    Visitor,
+    get_named_type,
+    visit,
+)
 
 from graphql_schema.access import Scope
 from graphql_schema.context import Context, JobQueue, calendar_of
@@ -29,6 +41,10 @@ from plugin.shops import ShopContext
 
 _KINDS: Final = {str(kind): kind for kind in EventKind}
 _EVENTS: Final = ", ".join(_KINDS)
+_TOLD: Final = frozenset(
+    get_named_type(field.type).name
+    for field in core(merchant_schema).type_map["Subscription"].fields.values()  # type: ignore[attr-defined]  # a type with fields
+)
 _LONGEST: Final = 10_000  # characters of a query
 _UNBOUND: Final = Rate(size=10**12, restore=10**9)  # one query is bounded by its price; how many, by what happens
 _documents: Final = Documents(core(merchant_schema))
@@ -36,16 +52,30 @@ _engine: Final = Engine(merchant_schema, MERCHANT_ACCESS, Buckets(_UNBOUND, time
 
 
 class _Replay:
-    """A feed of one event that has been."""
+    """A feed of what has been."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, *told: Told) -> None:
         self._told = told
 
     async def events(self, shop_id: int) -> AsyncGenerator[Told]:  # noqa: ARG002 - as a feed has it
-        yield self._told
+        for told in self._told:
+            yield told
 
     def syncs(self, shop_id: int) -> AsyncGenerator[SyncRow | None]:
         raise BadRequestError(f"syncProgress of shop {shop_id} is for listeners; a webhook tells one of {_EVENTS}.")
+
+
+async def checked_query(context: Context, query: str) -> EventKind:
+    """The event that a query tells to whoever `context` is of, its arguments tried too. Raises BadRequestError."""
+    kind = check_query(query, context.scopes)
+
+    async def open_context() -> Context:
+        return replace(context, feed=_Replay())
+
+    request = GraphQLRequest(query=query, variables={}, operation_name=None)
+    async for refused in _engine.stream(request, open_context, payer=context.shop.id, request_id="webhook"):
+        raise BadRequestError(str(refused.errors[0]["message"]))
+    return kind
 
 
 def check_query(query: str, scopes: frozenset[Scope]) -> EventKind:
@@ -67,10 +97,37 @@ def check_query(query: str, scopes: frozenset[Scope]) -> EventKind:
     missing = scopes_needed(core(merchant_schema), MERCHANT_ACCESS, operation, checked.fragments) - scopes
     if missing:
         raise BadRequestError(f"This credential lacks the scope {', '.join(sorted(missing))}.")
+    others = _Others(TypeInfo(core(merchant_schema)))
+    visit(checked.document, TypeInfoVisitor(others.types, others))
+    if others.found:
+        raise BadRequestError(
+            f"A webhook tells of its event's own customer; {others.found} leads to others, whose redaction it would not"
+            " follow. Ask for them by the API."
+        )
     points = Price(core(merchant_schema), operation, checked.fragments, {}).requested()
     if points > MOST_POINTS:
         raise BadRequestError(f"This query costs {points} points; one may cost at most {MOST_POINTS}. Ask for less.")
     return _KINDS[name]
+
+
+class _Others(Visitor):
+    """Finds a field that leads to a customer from anything but the event itself."""
+
+    found: str | None = None
+
+    def __init__(self, types: TypeInfo) -> None:
+        super().__init__()
+        self.types = types
+
+    def enter_field(self, node: FieldNode, *_: object) -> None:
+        parent, kind = self.types.get_parent_type(), self.types.get_type()
+        if (
+            parent is not None
+            and kind is not None
+            and get_named_type(kind).name == "Customer"
+            and parent.name not in _TOLD
+        ):
+            self.found = f"{parent.name}.{node.name.value}"
 
 
 def _root_field(checked: Checked) -> str:

@@ -30,6 +30,8 @@ from plugin.outgoing.endpoints import Endpoint
 
 _MESSAGE = re.compile(r"msg_([0-9]{1,18})_([0-9]{1,18})_([0-9]{1,18})")
 _NO_ENDPOINT: Final = "There is no such endpoint."
+_OFF: Final = "Its endpoint is switched off; switch it on first (`webhookEndpointUpdate`)."
+_ADOPT: Final = "Send its `query`, too, to be told in the shop's own name."
 _OFF_BY_HAND: Final = "It was switched off by hand."
 
 
@@ -80,7 +82,7 @@ class WebhookMutations:
         directives=needs(Scope.WRITE_WEBHOOKS),
     )
     async def webhook_endpoint_create(self, info: Info, url: str, query: str) -> WebhookEndpointSecretPayload:
-        from graphql_schema.webhooks.payloads import check_query
+        from graphql_schema.webhooks.payloads import checked_query
 
         context = info.context
         fault = _url_fault(info, url)
@@ -88,7 +90,7 @@ class WebhookMutations:
             refused = user_error("url", fault, UserErrorCode.INVALID)
             return WebhookEndpointSecretPayload(endpoint=None, secret=None, user_errors=[refused])
         try:
-            kind = check_query(query, context.scopes)
+            kind = await checked_query(context, query)
         except BadRequestError as error:
             refused = user_error("query", str(error), UserErrorCode.INVALID_QUERY)
             return WebhookEndpointSecretPayload(endpoint=None, secret=None, user_errors=[refused])
@@ -116,7 +118,7 @@ class WebhookMutations:
         query: str | None = strawberry.UNSET,
         enabled: bool | None = strawberry.UNSET,
     ) -> WebhookEndpointPayload:
-        from graphql_schema.webhooks.payloads import check_query
+        from graphql_schema.webhooks.payloads import checked_query
 
         context, changes, errors = info.context, dict[str, Any](), []
         endpoint, refused = await _named(info, id)
@@ -126,15 +128,18 @@ class WebhookMutations:
             changes["url"] = given(url)
             if fault := _url_fault(info, changes["url"]):
                 errors.append(user_error("url", fault, UserErrorCode.INVALID))
-        if given(query) is not None and given(query) != endpoint.query:
+        asks = given(query)
+        if asks is not None and (asks, context.token_id) != (endpoint.query, endpoint.token_id):
             try:
-                kind = check_query(given(query), context.scopes)
+                kind = await checked_query(context, asks)
                 scopes = ",".join(sorted(scope.value for scope in context.scopes))
-                changes |= {"query": given(query), "kind": str(kind), "scopes": scopes, "token_id": context.token_id}
+                changes |= {"query": asks, "kind": str(kind), "scopes": scopes, "token_id": context.token_id}
             except BadRequestError as error:
                 errors.append(user_error("query", str(error), UserErrorCode.INVALID_QUERY))
         if given(enabled) is not None and given(enabled) is not (endpoint.disabled_at is None):
             changes |= {"disabled_at": None if given(enabled) else context.now_us, "disabled_why": _OFF_BY_HAND}
+            if given(enabled) and await _is_orphan(info, endpoint.token_id if asks is None else context.token_id):
+                errors.append(user_error("enabled", f"{endpoints.REVOKED} {_ADOPT}", UserErrorCode.INVALID))
         if errors:
             return WebhookEndpointPayload(endpoint=None, user_errors=errors)
         if changes:
@@ -169,8 +174,13 @@ class WebhookMutations:
     )
     async def webhook_delivery_resend(self, info: Info, id: strawberry.ID) -> WebhookDeliveryPayload:
         context, found = info.context, _MESSAGE.fullmatch(id)
-        delivery = None
-        if found and int(found[1]) == context.shop.id and await _endpoint(info, int(found[2])) is not None:
+        delivery = endpoint = None
+        if found and int(found[1]) == context.shop.id:
+            endpoint = await _endpoint(info, int(found[2]))
+        if found and endpoint is not None:
+            if endpoint.disabled_at is not None:
+                refused = user_error("id", _OFF, UserErrorCode.INVALID)
+                return WebhookDeliveryPayload(delivery=None, user_errors=[refused])
             delivery = await endpoints.send_again(
                 context.store, context.shop.id, int(found[2]), int(found[3]), now=context.now_us
             )
@@ -184,7 +194,12 @@ class WebhookMutations:
 async def _endpoints(info: Info) -> list[Endpoint]:
     """Those that the caller may see."""
     context = info.context
-    return await endpoints.endpoints_of(context.store.database, context.shop.id, token_id=context.token_id)
+    return await endpoints.endpoints_of(context.store, context.shop.id, token_id=context.token_id)
+
+
+async def _is_orphan(info: Info, token_id: int | None) -> bool:
+    context = info.context
+    return token_id is not None and await endpoints.is_revoked(context.store.database, context.shop.id, token_id)
 
 
 async def _endpoint(info: Info, number: int) -> Endpoint | None:

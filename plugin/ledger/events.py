@@ -45,6 +45,12 @@ async def tell(session: Session, shop_id: int, events: Iterable[Event], *, now: 
     await session.upsert(_EVENTS, rows)
 
 
+async def hold(session: Session, shop_id: int) -> int:
+    """The number of the last event told; until the transaction ends, nobody else tells one of the shop."""
+    [(told,)] = await session.fetch(_HEAD, shop_id, 0)
+    return int(told)
+
+
 async def last_told(database: Database, shop_id: int) -> int:
     rows = await database.fetch("SELECT told FROM event_heads WHERE shop_id = $1", shop_id)
     return int(rows[0][0]) if rows else 0

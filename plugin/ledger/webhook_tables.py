@@ -14,7 +14,7 @@ class WebhookEndpoint(ShopRow):
     partner token that made it, NULL for the merchant. `seen`: the number of the last event looked at."""
 
     id = column.key()
-    url = column.text()
+    url = column.text()  # sealed: receivers put secrets into it
     query = column.text()
     kind = column.name(length=32)
     scopes = column.text()

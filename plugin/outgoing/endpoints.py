@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from plugin.domain.events import EventKind
-from plugin.errors import BadRequestError
-from plugin.ledger.database import Database, Row
-from plugin.ledger.events import last_told
+from plugin.errors import BadRequestError, ForbiddenError
+from plugin.ledger.database import Database, Row, Session
+from plugin.ledger.events import hold, last_told
 from plugin.ledger.paging import Binder, PageRequest, keyset
 from plugin.ledger.store import Store
 
 MOST_ENDPOINTS: Final = 20  # of a shop
 OLD_SECRET_SIGNS: Final = 24 * 3_600_000_000  # microseconds after a rotation
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
+REVOKED: Final = "The partner token that made it was revoked."
 _SECRET_BYTES: Final = 24
 _COLUMNS: Final = (
     "id", "url", "query", "kind", "scopes", "token_id", "created_at", "seen", "failing_since", "disabled_at",
@@ -61,13 +62,22 @@ class Delivery(NamedTuple):
     created_at: int
 
 
-async def endpoints_of(database: Database, shop_id: int, *, token_id: int | None = None) -> list[Endpoint]:
+class Letter(NamedTuple):
+    """`secrets`: those that sign, the newest first. `payload`: None where the delivery is gone, or done."""
+
+    url: str
+    secrets: list[str]
+    payload: str | None
+    attempts: int
+
+
+async def endpoints_of(store: Store, shop_id: int, *, token_id: int | None = None) -> list[Endpoint]:
     """All of a shop, oldest first, or those that one partner token made."""
     mine, values = ("", ()) if token_id is None else (" AND token_id = $2", (token_id,))
-    rows = await database.fetch(
+    rows = await store.database.fetch(
         f"SELECT {', '.join(_COLUMNS)} FROM webhook_endpoints WHERE shop_id = $1{mine} ORDER BY id", shop_id, *values
     )
-    return [_endpoint(row) for row in rows]
+    return [_endpoint(store, row) for row in rows]
 
 
 async def listens(database: Database, shop_id: int) -> bool:
@@ -94,20 +104,25 @@ async def create_endpoint(
     now: int,
 ) -> tuple[Endpoint, str]:  # fmt: skip
     """The endpoint, which is told what comes true from now on, and its secret, never to be seen again. Raises
-    BadRequestError when the shop has as many as it may have."""
+    BadRequestError when the shop has as many as it may have, ForbiddenError when the token was revoked meanwhile."""
     secret = new_secret()
-    seen = await last_told(store.database, shop_id)
     async with store.database.transaction() as session:
+        seen = await hold(session, shop_id)
+        if token_id is not None and await is_revoked(session, shop_id, token_id):
+            raise ForbiddenError(REVOKED)
         [(count,)] = await session.fetch("SELECT COUNT(*) FROM webhook_endpoints WHERE shop_id = $1", shop_id)
         if count >= MOST_ENDPOINTS:
             raise BadRequestError(f"A shop has at most {MOST_ENDPOINTS} endpoints; delete one that is not needed.")
         [row] = await session.fetch(
             "INSERT INTO webhook_endpoints (shop_id, id, url, query, kind, scopes, token_id, secret, created_at, seen)"
-            " SELECT $1, COALESCE(MAX(id), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9 FROM webhook_endpoints"
-            f" WHERE shop_id = $1 RETURNING {', '.join(_COLUMNS)}",
-            shop_id, url, query, str(kind), ",".join(sorted(scopes)), token_id, store.vault.seal(secret), now, seen,
+            # Never the number of one that was: what is under way for that one, and what its receiver remembers, is not
+            # this one's.
+            " SELECT $1, CASE WHEN MAX(id) >= $8 THEN MAX(id) + 1 ELSE $8 END, $2, $3, $4, $5, $6, $7, $8, $9"
+            f" FROM webhook_endpoints WHERE shop_id = $1 RETURNING {', '.join(_COLUMNS)}",
+            shop_id, store.vault.seal(url), query, str(kind), ",".join(sorted(scopes)), token_id,
+            store.vault.seal(secret), now, seen,
         )  # fmt: skip
-    return _endpoint(row), secret
+    return _endpoint(store, row), secret
 
 
 async def change_endpoint(store: Store, shop_id: int, endpoint_id: int, changes: dict[str, Any]) -> Endpoint | None:
@@ -116,6 +131,8 @@ async def change_endpoint(store: Store, shop_id: int, endpoint_id: int, changes:
     if "disabled_at" in changes and changes["disabled_at"] is None:
         seen = await last_told(store.database, shop_id)
         changes = {**changes, "disabled_why": None, "failing_since": None, "seen": seen}
+    if "url" in changes:
+        changes = {**changes, "url": store.vault.seal(changes["url"]), "failing_since": None}
     names = sorted(changes)
     sets = ", ".join(f"{name} = ${place}" for place, name in enumerate(names, start=3))
     async with store.database.transaction() as session:
@@ -123,17 +140,17 @@ async def change_endpoint(store: Store, shop_id: int, endpoint_id: int, changes:
             f"UPDATE webhook_endpoints SET {sets} WHERE shop_id = $1 AND id = $2 RETURNING {', '.join(_COLUMNS)}",
             shop_id, endpoint_id, *(changes[name] for name in names),
         )  # fmt: skip
-    return _endpoint(rows[0]) if rows else None
+    return _endpoint(store, rows[0]) if rows else None
 
 
 async def delete_endpoint(store: Store, shop_id: int, endpoint_id: int) -> bool:
     """With its deliveries; False where there is none."""
     async with store.database.transaction() as session:
+        gone = await session.execute(  # first: whoever makes deliveries holds its row, and is waited for
+            "DELETE FROM webhook_endpoints WHERE shop_id = $1 AND id = $2", shop_id, endpoint_id
+        )
         await session.execute(
             "DELETE FROM webhook_deliveries WHERE shop_id = $1 AND endpoint_id = $2", shop_id, endpoint_id
-        )
-        gone = await session.execute(
-            "DELETE FROM webhook_endpoints WHERE shop_id = $1 AND id = $2", shop_id, endpoint_id
         )
     return bool(gone)
 
@@ -150,14 +167,31 @@ async def rotate_secret(store: Store, shop_id: int, endpoint_id: int, *, now: in
     return secret if done else None
 
 
-async def secrets_of(store: Store, shop_id: int, endpoint_id: int, *, now: int) -> list[str]:
-    """The secrets that sign, the newest first; none where the endpoint is gone or off."""
+async def letter_of(store: Store, shop_id: int, endpoint_id: int, number: int, *, now: int) -> Letter | None:
+    """What is to be sent, as it stands at this moment; None where the endpoint is gone or off, its token revoked or the
+    shop gone."""
     rows = await store.database.fetch(
-        "SELECT secret, CASE WHEN old_until > $3 THEN old_secret END FROM webhook_endpoints"
-        " WHERE shop_id = $1 AND id = $2 AND disabled_at IS NULL",
-        shop_id, endpoint_id, now,
+        "SELECT e.url, e.secret, CASE WHEN e.old_until > $4 THEN e.old_secret END, d.payload, d.attempts"
+        " FROM webhook_endpoints e LEFT JOIN webhook_deliveries d ON d.shop_id = e.shop_id AND d.endpoint_id = e.id"
+        f" AND d.number = $3 AND d.state = '{PENDING}'"
+        " WHERE e.shop_id = $1 AND e.id = $2 AND e.disabled_at IS NULL"
+        " AND EXISTS (SELECT 1 FROM shops s WHERE s.id = e.shop_id AND s.status = 'installed')"
+        " AND NOT EXISTS (SELECT 1 FROM partner_tokens t WHERE t.shop_id = e.shop_id AND t.id = e.token_id"
+        " AND t.revoked_at IS NOT NULL)",
+        shop_id, endpoint_id, number, now,
     )  # fmt: skip
-    return [store.vault.open(sealed) for row in rows for sealed in row if sealed is not None]
+    if not rows:
+        return None
+    url, secret, old_secret, payload, attempts = rows[0]
+    secrets_ = [store.vault.open(sealed) for sealed in (secret, old_secret) if sealed is not None]
+    opened = None if payload is None else store.vault.open(payload)
+    return Letter(store.vault.open(url), secrets_, opened, attempts or 0)
+
+
+async def is_revoked(reader: Database | Session, shop_id: int, token_id: int) -> bool:
+    """Whether a partner token is good no more."""
+    found = "SELECT 1 FROM partner_tokens WHERE shop_id = $1 AND id = $2 AND revoked_at IS NOT NULL"
+    return bool(await reader.fetch(found, shop_id, token_id))
 
 
 async def deliveries_page(
@@ -178,10 +212,12 @@ async def deliveries_page(
 async def payloads_of(store: Store, shop_id: int, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], str]:
     """By (endpoint, number), as JSON."""
     found = {}
-    for endpoint_id, number in keys:
-        for (sealed,) in await store.database.fetch(
-            "SELECT payload FROM webhook_deliveries WHERE shop_id = $1 AND endpoint_id = $2 AND number = $3",
-            shop_id, endpoint_id, number,
+    for endpoint_id in {endpoint_id for endpoint_id, _ in keys}:
+        bind = Binder([shop_id, endpoint_id])
+        listed = bind.among(store.database, "number", [number for endpoint, number in keys if endpoint == endpoint_id])
+        for number, sealed in await store.database.fetch(
+            "SELECT number, payload FROM webhook_deliveries WHERE shop_id = $1 AND endpoint_id = $2"
+            f" AND {listed}", *bind.values,
         ):  # fmt: skip
             found[endpoint_id, number] = store.vault.open(sealed)
     return found
@@ -203,7 +239,8 @@ def new_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode("ascii")
 
 
-def _endpoint(row: Row) -> Endpoint:
+def _endpoint(store: Store, row: Row) -> Endpoint:
     given = dict(zip(_COLUMNS, row, strict=True))
+    given["url"] = store.vault.open(given["url"])
     given["scopes"] = frozenset(filter(None, given["scopes"].split(",")))
     return Endpoint(**{**given, "kind": EventKind(given["kind"])})

@@ -7,10 +7,12 @@ again when we are killed before its answer is on record, always with the same `w
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
@@ -26,15 +28,28 @@ from plugin.ledger.database import Upsert
 from plugin.ledger.events import Told, told_since
 from plugin.ledger.store import Store
 from plugin.outgoing.addresses import NotPublicError, Resolve, address_for, resolved
-from plugin.outgoing.endpoints import DELIVERED, FAILED, PENDING, Endpoint, change_endpoint, endpoints_of, secrets_of
+from plugin.outgoing.endpoints import (
+    DELIVERED,
+    FAILED,
+    PENDING,
+    REVOKED,
+    Endpoint,
+    Letter,
+    change_endpoint,
+    endpoints_of,
+    is_revoked,
+    letter_of,
+)
 from plugin.shops import ShopContext
 
 _AT_ONCE: Final = 200  # events of one transaction, deliveries of one look
-_SIDE_BY_SIDE: Final = 8  # endpoints sent to at once
 _WITHIN: Final = 15.0  # seconds of one request
-_RUN: Final = 45.0  # seconds after which a job begins no further request; the next minute's goes on
+_SLOW: Final = 5.0  # seconds after which an answer ends its endpoint's turn: a job holds a place that others wait for
+_IN_A_ROW: Final = 3  # failures that end it: one bad delivery must not hold up the others, nor a dead receiver us
+_RUN: Final = 30.0  # seconds after which a job begins no further request; the next minute's goes on
 _MOST_READ: Final = 64 * 1024  # bytes of an answer, which is not kept
 _GONE: Final = 410
+_LATER: Final = frozenset({None, 429, 503})  # no answer, or one that asks us to wait
 _MICROSECOND: Final = 1_000_000
 _DELIVERIES: Final = Upsert(
     table="webhook_deliveries",
@@ -68,11 +83,13 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Requests to strangers. `loopback`: this machine may be sent to; `transport` replaces the network."""
+    """Requests to strangers. `loopback`: this machine may be sent to; `transport` replaces the network. `tls` is made
+    once: reading the authorities takes longer than all the rest of a request."""
 
     loopback: bool = False
     resolve: Resolve = resolved
     transport: httpx.AsyncBaseTransport | None = None
+    tls: ssl.SSLContext = field(default_factory=partial(httpx.create_ssl_context, trust_env=False))
 
     async def post(self, url: str, headers: dict[str, str], body: str) -> Answer:
         parts = urlsplit(url)
@@ -85,14 +102,14 @@ class Sender:
             return Answer(None, str(error))
         except TimeoutError:
             return Answer(None, f"No answer within {_WITHIN:.0f} seconds.")
-        except (httpx.HTTPError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - a stranger's server decides what goes wrong, and no other must suffer
             return Answer(None, f"The connection failed ({type(error).__name__}).")
 
     async def _sent(self, url: httpx.URL, host: str, address: str, headers: dict[str, str], body: str) -> Answer:
         """To the address that was judged; the certificate must still be the host's. No proxy of the environment, which
         would look the name up again; no redirect is followed."""
-        client = httpx.AsyncClient(
-            timeout=_WITHIN, follow_redirects=False, trust_env=False, transport=self.transport, http2=False
+        client = httpx.AsyncClient(  # one a request: by its pool two hosts of one address would share a certificate
+            verify=self.tls, timeout=_WITHIN, follow_redirects=False, trust_env=False, transport=self.transport
         )
         async with client:
             request = client.build_request(
@@ -124,14 +141,24 @@ class Outgoing:
     clock: Callable[[], float] = time.monotonic
 
     async def run(self, shop: ShopContext) -> dict[str, int]:
-        """Make what deliveries there are to make, then send what is due."""
-        made = 0
-        for endpoint in await endpoints_of(self.store.database, shop.id):
-            if endpoint.disabled_at is None:
-                made += await self._make(shop, endpoint)
-        return {"made": made, "sent": await self._send(shop)}
+        """Make what deliveries there are to make and send what is due, endpoints side by side. Trouble with one does
+        not stop the others; it is raised when they are done."""
+        ends = self.clock() + _RUN
+        there = [each for each in await endpoints_of(self.store, shop.id) if each.disabled_at is None]
+        served = await asyncio.gather(*(self._serve(shop, each, ends) for each in there), return_exceptions=True)
+        for outcome in served:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        done = [outcome for outcome in served if not isinstance(outcome, BaseException)]
+        return {"made": sum(made for made, _ in done), "sent": sum(sent for _, sent in done)}
 
-    async def _make(self, shop: ShopContext, endpoint: Endpoint) -> int:
+    async def _serve(self, shop: ShopContext, endpoint: Endpoint, ends: float) -> tuple[int, int]:
+        if endpoint.token_id is not None and await is_revoked(self.store.database, shop.id, endpoint.token_id):
+            await self._switch_off(shop, endpoint, REVOKED)
+            return 0, 0
+        return await self._make(shop, endpoint, ends), await self._send_to(shop, endpoint, ends)
+
+    async def _make(self, shop: ShopContext, endpoint: Endpoint, ends: float) -> int:
         made, seen = 0, endpoint.seen
         while told := await told_since(self.store.database, shop.id, seen, at_most=_AT_ONCE):
             wanted = [each for each in told if each.event.kind is endpoint.kind]
@@ -140,79 +167,94 @@ class Outgoing:
             except BadRequestError as error:
                 await self._switch_off(shop, endpoint, str(error))
                 return made
-            at = to_us(self.now())
-            rows = [
-                (
-                    shop.id, endpoint.id, each.number, each.event.customer_id, self.store.vault.seal(payload), PENDING,
-                    0, at, at,
-                )
-                for each, payload in answered
-                if payload is not None
-            ]  # fmt: skip
-            async with self.store.database.transaction() as session:
-                moved = await session.execute(
-                    "UPDATE webhook_endpoints SET seen = $4 WHERE shop_id = $1 AND id = $2 AND seen = $3"
-                    " AND disabled_at IS NULL",
-                    shop.id, endpoint.id, seen, told[-1].number,
-                )  # fmt: skip
-                if not moved:  # switched off, or another process was here
-                    return made
-                await session.upsert(_DELIVERIES, rows)
-            made, seen = made + len(rows), told[-1].number
+            rows = await self._kept(shop, endpoint, (seen, told[-1].number), answered)
+            if rows is None:
+                return made
+            made, seen = made + rows, told[-1].number
+            if self.clock() >= ends:
+                break
         return made
 
-    async def _send(self, shop: ShopContext) -> int:
-        """Each endpoint's in their order, endpoints side by side; one that fails waits for its next turn."""
-        ends, sent = self.clock() + _RUN, 0
-        places = asyncio.Semaphore(_SIDE_BY_SIDE)
+    async def _kept(
+        self, shop: ShopContext, endpoint: Endpoint, span: tuple[int, int], answered: Sequence[tuple[Told, str | None]]
+    ) -> int | None:
+        """How many deliveries were made of the events after and up to the numbers in `span`; None where the endpoint
+        was switched off, asks for something else by now, or another process was here.
 
-        async def to(endpoint: Endpoint) -> int:
-            async with places:
-                return await self._send_to(shop, endpoint, ends)
-
-        there = [each for each in await endpoints_of(self.store.database, shop.id) if each.disabled_at is None]
-        for count in await asyncio.gather(*(to(endpoint) for endpoint in there)):
-            sent += count
-        return sent
+        What was asked for may hold a person who has been redacted since: her events are gone, and nothing is made of
+        them. Those that are there are held until ours is to be seen, so that a redaction that waits finds it."""
+        at, database = to_us(self.now()), self.store.database
+        async with database.transaction() as session:
+            moved = await session.execute(
+                "UPDATE webhook_endpoints SET seen = $4 WHERE shop_id = $1 AND id = $2 AND seen = $3"
+                " AND query = $5 AND scopes = $6 AND disabled_at IS NULL",
+                shop.id, endpoint.id, *span, endpoint.query, ",".join(sorted(endpoint.scopes)),
+            )  # fmt: skip
+            if not moved:
+                return None
+            held = " FOR SHARE" if database.dialect == "postgres" else ""
+            there = await session.fetch(
+                "SELECT number, customer_id FROM shop_events WHERE shop_id = $1 AND number > $2 AND number <= $3"
+                f" ORDER BY number{held}",
+                shop.id, *span,
+            )  # fmt: skip
+            of_whom: dict[int, int | None] = dict(there)
+            rows = [
+                (
+                    shop.id,
+                    endpoint.id,
+                    each.number,
+                    of_whom[each.number],
+                    self.store.vault.seal(payload),
+                    PENDING,
+                    0,
+                    at,
+                    at,
+                )
+                for each, payload in answered
+                if payload is not None and each.number in of_whom
+            ]
+            await session.upsert(_DELIVERIES, rows)
+        return len(rows)
 
     async def _send_to(self, shop: ShopContext, endpoint: Endpoint, ends: float) -> int:
-        sent = 0
+        """In their order, until nothing is due or the endpoint's turn is over. Each is read when it is sent: what was
+        redacted, or whose endpoint has moved, a moment ago is not sent as it was."""
+        sent = in_a_row = 0
         while self.clock() < ends:
-            now = to_us(self.now())
             due = await self.store.database.fetch(
-                "SELECT number, payload, attempts FROM webhook_deliveries WHERE shop_id = $1 AND endpoint_id = $2"
+                "SELECT number FROM webhook_deliveries WHERE shop_id = $1 AND endpoint_id = $2"
                 f" AND state = '{PENDING}' AND next_at <= $3 ORDER BY next_at, number LIMIT {_AT_ONCE}",
-                shop.id, endpoint.id, now,
+                shop.id, endpoint.id, to_us(self.now()),
             )  # fmt: skip
-            for number, sealed, attempts in due:
-                if self.clock() >= ends:
+            for (number,) in due:
+                began = self.clock()
+                letter = await letter_of(self.store, shop.id, endpoint.id, number, now=to_us(self.now()))
+                if began >= ends or letter is None:
                     return sent
-                answer = await self._tried(shop, endpoint, number, self.store.vault.open(sealed))
-                if answer is None:
-                    return sent
+                if letter.payload is None:
+                    continue
+                answer = await self._tried(message_id(shop.id, endpoint.id, number), letter, letter.payload)
                 sent += 1
-                await self._record(shop, endpoint, number, attempts + 1, answer)
-                if not answer.taken:
+                await self._record(shop, endpoint, number, letter.attempts + 1, answer)
+                in_a_row = 0 if answer.taken else in_a_row + 1
+                waits = not answer.taken and (answer.status in _LATER or in_a_row >= _IN_A_ROW)
+                if waits or self.clock() - began > _SLOW:
                     return sent
             if len(due) < _AT_ONCE:
                 break
         return sent
 
-    async def _tried(self, shop: ShopContext, endpoint: Endpoint, number: int, payload: str) -> Answer | None:
-        """None when the endpoint is gone or off by now."""
+    async def _tried(self, name: str, letter: Letter, payload: str) -> Answer:
         now = self.now()
-        signers = await secrets_of(self.store, shop.id, endpoint.id, now=to_us(now))
-        if not signers:
-            return None
-        name = message_id(shop.id, endpoint.id, number)
-        signatures = [Webhook(secret).sign(name, now, payload) for secret in signers]
+        signatures = [Webhook(secret).sign(name, now, payload) for secret in letter.secrets]
         headers = {
             "webhook-id": name,
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": " ".join(signatures),
             "user-agent": "Rebloom",
         }
-        answer = await self.sender.post(endpoint.url, headers, payload)
+        answer = await self.sender.post(letter.url, headers, payload)
         metrics.WEBHOOKS_SENT.labels("taken" if answer.taken else "refused").inc()
         return answer
 

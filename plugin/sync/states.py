@@ -51,7 +51,6 @@ async def begin(store: Store, shop_id: int, *, at: int, oldest: int) -> dict[str
         return await _runs(store, shop_id)
     async with store.database.transaction() as session:
         await session.execute("DELETE FROM bulk_runs WHERE shop_id = $1", shop_id)
-        await tell(session, shop_id, [Event(kind=EventKind.SYNC_FINISHED, at=at)], now=at)
         await session.execute(
             "INSERT INTO sync_states (shop_id, phase, customers, orders, order_lines, products, started_at)"
             " VALUES ($1, $2, 0, 0, 0, 0, $3) ON CONFLICT (shop_id) DO UPDATE"
@@ -123,6 +122,7 @@ async def finish(store: Store, shop_id: int, *, counts: Counts, at: int, history
             shop_id,
         )
         await session.execute("DELETE FROM bulk_runs WHERE shop_id = $1", shop_id)
+        await tell(session, shop_id, [Event(kind=EventKind.SYNC_FINISHED, at=at)], now=at)
 
 
 async def fail(store: Store, shop_id: int, error: Exception) -> None:

@@ -16,8 +16,9 @@ INSIDE = [
     "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "fe80::1", "fe80::1%eth0",
     "fc00::1", "fd12:3456::1", "fec0::1", "ff02::1", "2001:db8::1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe",
     "2002:7f00:1::", "2001:0:7f00:1::", "100::1", "not an address", "",
+    "::ffff:8.8.8.8", "::ffff:0:7f00:1", "64:ff9b:2::1", "3fff::1", "5f00::1", "4000::1", "168.63.129.16", "fd00:ec2::254",
 ]  # fmt: skip
-OUTSIDE = ["8.8.8.8", "1.1.1.1", "172.32.0.1", "192.167.255.255", "2606:4700::1111", "::ffff:8.8.8.8"]
+OUTSIDE = ["8.8.8.8", "1.1.1.1", "172.32.0.1", "192.167.255.255", "2606:4700::1111", "2a00:1450:4001::1"]
 
 
 @pytest.mark.parametrize("address", INSIDE)
@@ -40,7 +41,9 @@ def test_what_anybody_reaches_is(address: str) -> None:
         "https://user:secret@hooks.example.com/", "https://user@hooks.example.com/", "https://hooks.example.com/#x",
         "https://hooks.example.com/ x", "https://hooks.example.com\\@127.0.0.1/", "https://hooks.example.com:99999/",
         "https://hooks.example.com:x/", "https://hööks.example.com/", "https://hooks.example.com/" + "x" * 2_000,
-        "javascript:alert(1)", "https://hooks.example.com/\r\nhost: x", "https://8.8.8.8/", "https://hooks.example.123/",
+        "javascript:alert(1)", "https://hooks.example.com/\r\nhost: x", "https://8.8.8.8/", "https://hooks.example.123/", "https://hooks.example.com/\x7f", "https://hooks..example.com/",
+        "https://hooks.example.com../", "https://*.example.com/", "https://hooks%2eexample.com/", "https://-a.example.com/",
+        "https://" + "a" * 64 + ".example.com/",
     ],
 )  # fmt: skip
 def test_a_url_that_we_do_not_send_to_is_refused_with_the_reason(url: str) -> None:
