@@ -1,6 +1,9 @@
 """Prices: worked examples, never more answered than asked, buckets that do not drain each other."""
 
+import ast
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +13,7 @@ from graphql_schema.cost import Buckets, Rate
 from plugin.ledger.store import Store
 from tests.support.graphql_world import World, running_world
 
+README = Path(__file__).parents[2] / "graphql_schema" / "README.md"
 EXAMPLES = {  # document → points asked, points answered on the small shop
     "{ __typename }": (0, 0),
     "{ shop { name domain } }": (1, 1),
@@ -35,6 +39,31 @@ async def test_worked_examples(world: World) -> None:
     for document, expected in EXAMPLES.items():
         cost = (await world.ask(document))["extensions"]["cost"]
         assert (document, cost["requestedQueryCost"], cost["actualQueryCost"]) == (document, *expected)
+
+
+ROW = re.compile(r"^\| (storefront: )?`(.+)` \| (\d+) \| ([0-9+×() ]+) \|$", re.MULTILINE)
+
+
+def worked_out(sum_: str) -> int:
+    """Of whole numbers, sums, products and parentheses."""
+
+    def value(node: ast.expr) -> int:
+        if isinstance(node, ast.BinOp):
+            left, right = value(node.left), value(node.right)
+            return left + right if isinstance(node.op, ast.Add) else left * right
+        assert isinstance(node, ast.Constant)
+        return int(node.value)
+
+    return value(ast.parse(sum_.replace("×", "*"), mode="eval").body)
+
+
+async def test_what_the_page_works_out_is_what_is_asked_for(world: World) -> None:
+    rows = ROW.findall(README.read_text("utf-8"))
+    assert len(rows) == README.read_text("utf-8").partition("| sum |")[2].partition("\n\n")[0].count("\n| ") - 1
+    for storefront, document, points, sum_ in rows:
+        more = {"caller": "a:4", "path": "/storefront/graphql"} if storefront else {}
+        cost = (await world.ask(document, **more))["extensions"]["cost"]
+        assert (document, cost["requestedQueryCost"], worked_out(sum_)) == (document, int(points), int(points))
 
 
 async def test_the_size_may_be_a_variable_with_or_without_a_default(world: World) -> None:

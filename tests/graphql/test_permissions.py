@@ -1,7 +1,6 @@
 """Who may do what: each scope alone, another shop's ids, what an answer may tell."""
 
 import json
-from typing import Any
 
 import pytest
 
@@ -54,52 +53,6 @@ async def test_node_asks_for_the_scope_of_what_the_id_names(world: World) -> Non
     assert await world.code(document, caller="a:read_customers", id="gid://rebloom/Segment/1") == "ACCESS_DENIED"
     found = await world.data(document, caller="a:read_segments", id="gid://rebloom/Segment/1")
     assert found == {"node": {"id": "gid://rebloom/Segment/1"}}
-
-
-FOREIGN = "gid://shopify/Customer/9001"
-NEVER = "gid://shopify/Customer/9000"
-BY_ID = [
-    ("query($id: ID!) { customer(id: $id) { id email } }", FOREIGN, NEVER),
-    ('query($id: ID!) { customer(id: $id, asOf: "2026-11-01T00:00:00Z") { id } }', FOREIGN, NEVER),
-    ("query($id: ID!) { node(id: $id) { id } }", FOREIGN, NEVER),
-    ("query($id: ID!) { node(id: $id) { id } }", "gid://rebloom/Segment/6", "gid://rebloom/Segment/7"),
-    ("query($id: ID!) { segment(id: $id) { id } }", "gid://rebloom/Segment/6", "gid://rebloom/Segment/7"),
-    ("query($id: ID!) { recommendations(productIds: [], customerId: $id) { product { id title } } }", FOREIGN, NEVER),
-    ("query($id: ID!) { recommendations(productIds: [$id]) { product { id title } } }", "gid://shopify/Product/6", "gid://shopify/Product/7"),
-    ('mutation($id: ID!) { segmentUpdate(id: $id, name: "taken over") { segment { id } userErrors { message code } } }', "gid://rebloom/Segment/6", "gid://rebloom/Segment/7"),
-    ("mutation($id: ID!) { segmentDelete(id: $id) { deletedSegmentId userErrors { message code } } }", "gid://rebloom/Segment/6", "gid://rebloom/Segment/7"),
-    ("mutation($id: ID!) { partnerTokenRevoke(id: $id) { revokedPartnerTokenId userErrors { message code } } }", "gid://rebloom/PartnerToken/1", "gid://rebloom/PartnerToken/2"),
-]  # fmt: skip
-
-
-def shape(body: dict[str, Any]) -> str:
-    """Everything of an answer but its number."""
-    for error in body.get("errors", []):
-        error["extensions"].pop("requestId", None)
-    body["extensions"]["cost"].pop("throttleStatus")
-    return json.dumps(body, sort_keys=True)
-
-
-@pytest.mark.parametrize(("document", "foreign", "never"), BY_ID)
-async def test_another_shops_id_answers_like_one_that_never_existed(
-    world: World, document: str, foreign: str, never: str
-) -> None:
-    await world.data(
-        'mutation { segmentCreate(name: "six CANARYB", query: "number_of_orders > 0") { segment { id } } }', caller="b"
-    )
-    await world.data('mutation { partnerTokenCreate(name: "of CANARYB", scopes: ["read_shop"]) { token } }', caller="b")
-    before = await everything_of(world, "b")
-    first, second = await world.ask(document, id=foreign), await world.ask(document, id=never)
-    assert shape(first) == shape(second)
-    assert CANARY not in json.dumps(first)
-    assert await everything_of(world, "b") == before
-
-
-async def everything_of(world: World, caller: str) -> dict[str, Any]:
-    return await world.data(
-        "{ shop { name partnerTokens { name revokedAt } } segments { nodes { name query count } } customersCount { count } }",
-        caller=caller,
-    )
 
 
 async def test_no_page_of_one_shop_shows_a_row_of_another(world: World) -> None:

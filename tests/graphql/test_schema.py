@@ -73,38 +73,3 @@ def test_the_storefront_can_name_nothing_but_offers_and_stages() -> None:
             "TouchpointPayload",
         "UserError", "Viewer",
     }  # fmt: skip
-
-
-PROMISED = {
-    "Query": {
-        "shop", "node", "customer", "customers", "customersCount", "lifecycleModels", "lifecycleModel", "segments",
-        "segment", "segmentPreview", "plays", "recommendations", "factSheet",
-    },
-    "Shop": {"id", "domain", "name", "currencyCode", "timezone", "primaryModel", "sync", "tagPush"},
-    "SyncStatus": {
-        "phase", "customers", "orders", "products", "startedAt", "finishedAt", "freshAsOf", "historyFrom", "error",
-    },
-    "Customer": {
-        "id", "displayName", "email", "stage", "stages", "stageHistory", "measures", "rfm", "predictions", "segments",
-        "offers", "tags",
-    },
-    "StagePlacement": {"model", "stage", "rung", "since", "validUntil", "because"},
-    "StageTransition": {"from", "to", "rung", "at", "because"},
-    "Reason": {"measure", "value", "operator", "threshold", "text"},
-    "LifecycleModel": {"key", "name", "source", "stages", "counts", "transitions"},
-    "Stage": {"key", "name", "query", "optional", "position"},
-    "Segment": {"id", "name", "query", "count", "tag", "customers"},
-    "Offer": {"id", "kind", "title", "because", "validUntil", "code", "costToMerchant", "play"},
-    "ProductRecommendation": {"product", "score", "lift", "boughtTogether", "because"},
-    "Mutation": {
-        "segmentCreate", "segmentUpdate", "segmentDelete", "shopUpdate", "offerAccept", "offerDismiss", "syncStart",
-        "tagPushStart", "partnerTokenCreate", "partnerTokenRevoke",
-    },
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", PROMISED)
-def test_the_promised_names_are_there(name: str) -> None:
-    kind = core(merchant_schema).type_map[name]
-    assert isinstance(kind, GraphQLObjectType | GraphQLInterfaceType)
-    assert PROMISED[name] - set(kind.fields) == set()

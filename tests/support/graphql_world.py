@@ -23,7 +23,8 @@ from plugin.domain.instants import to_us
 from plugin.errors import UnauthenticatedError
 from plugin.ledger.database import Upsert
 from plugin.ledger.store import Store
-from plugin.ledger.tables import Shop
+from plugin.ledger.tables import SHOP_TABLES, Shop
+from plugin.settings import Settings
 from plugin.shops import ShopContext, context_of
 from tests.support.small_shop import DAY, NOW, NOW_US, TODAY, put
 
@@ -131,10 +132,14 @@ class World:
 
 @asynccontextmanager
 async def running_world(
-    store: Store, *, rate: Rate | None = None, trusted: Mapping[str, Trusted] | None = None
+    store: Store,
+    *,
+    rate: Rate | None = None,
+    trusted: Mapping[str, Trusted] | None = None,
+    real: Settings | None = None,
 ) -> AsyncIterator[World]:
     """Callers: `a`, `b` are merchants; `a:read_customers,read_offers` a partner of A with these scopes; on the
-    storefront `a:7` is customer 7 of A and `a:` a visitor."""
+    storefront `a:7` is customer 7 of A and `a:` a visitor. With `real` settings only real credentials count."""
     shops = {"a": await _shop("shop-a"), "b": await _shop("shop-b", name=f"Shop {CANARY}")}
     await _fill(store, shops["a"].id, range(1, CUSTOMERS + 1), "")
     await _fill(store, shops["b"].id, [*range(5, 9), 9001, 9002], CANARY)
@@ -154,20 +159,24 @@ async def running_world(
 
     seconds = [0.0]
     rates = {} if rate is None else {"merchant_rate": rate, "storefront_rate": rate}
-    app = Starlette(
-        routes=graphql_routes(
-            authenticate=authenticate,
-            authenticate_viewer=authenticate_viewer,
-            clock=lambda: seconds[0],
-            trusted=trusted,
-            **rates,
-        )
-    )
+    made_up: dict[str, Any] = {"authenticate": authenticate, "authenticate_viewer": authenticate_viewer}
+    callers = {} if real else made_up
+    app = Starlette(routes=graphql_routes(clock=lambda: seconds[0], trusted=trusted, **callers, **rates))
+    app.state.settings = real
     database, jobs = CountingDatabase(store.database), Jobs()
     app.state.store, app.state.jobs, app.state.now = replace(store, database=database), jobs, lambda: NOW
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://rebloom.test") as client:
         yield World(shops["a"], shops["b"], store, database, jobs, app, client, seconds)
+
+
+async def rows_of(store: Store, shop_id: int) -> dict[str, list[Any]]:
+    """All that is kept of a shop, by table."""
+    tables = [model._meta.db_table for model in SHOP_TABLES]
+    return {
+        table: sorted(await store.database.fetch(f"SELECT * FROM {table} WHERE shop_id = $1", shop_id), key=repr)
+        for table in tables
+    }
 
 
 async def _shop(label: str, **changes: Any) -> ShopContext:
@@ -261,4 +270,4 @@ def ago(days: int) -> str:
     return (NOW - timedelta(days=days)).isoformat().replace("+00:00", "Z")
 
 
-__all__ = ["CANARY", "CUSTOMERS", "NOW", "SEGMENTS", "World", "ago", "profile_of", "running_world", "to_us"]
+__all__ = ["CANARY", "CUSTOMERS", "NOW", "SEGMENTS", "World", "ago", "profile_of", "rows_of", "running_world", "to_us"]

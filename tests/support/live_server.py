@@ -12,7 +12,8 @@ import uvicorn
 @asynccontextmanager
 async def live(app: Any) -> AsyncIterator[str]:
     """The base URL of `app`, which needs no lifespan."""
-    with socket.socket() as listening:
+    # By its protocol asyncio knows that it may send at once, without waiting for an acknowledgement.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
