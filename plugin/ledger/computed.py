@@ -22,6 +22,7 @@ PROFILE_COLUMNS: Final = (
     "email_status", "sms_status", "spend_tier", "subscription_status",
     "loyalty_tier", "loyalty_points", "last_seen_at", "last_seen_day", "nps_score", "open_complaint",
     "probability_alive", "expected_orders", "next_order_at", "next_order_day", "predicted_clv",
+    "replenishment_at", "replenishment_day",
 )  # fmt: skip
 
 
