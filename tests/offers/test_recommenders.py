@@ -9,7 +9,7 @@ from plugin.domain.recommend.backtest import LEAST_CASES, Cases, cases_of, choos
 from plugin.domain.recommend.history import DAY_US, Purchases, history_of
 from plugin.domain.recommend.lists import again_for_customers, beside_products, new_for_customers
 from plugin.domain.recommend.methods import POPULARITY, UNTESTED, Fits, Use
-from plugin.domain.recommend.scorers import ease, fused, gram_of, popular, together, top_of
+from plugin.domain.recommend.scorers import Baskets, ease, fused, gram_of, popular, together, top_of
 from tests.support.themes import themed_shop
 
 NOW = 1_000 * DAY_US
@@ -44,9 +44,9 @@ def test_pairs_count_baskets_and_older_ones_less():
     shop = history_of(
         bought((1, 1, 7, 90), (1, 1, 8, 90), (2, 2, 7, 0), (2, 2, 9, 0), (3, 3, 7, 0), (3, 3, 9, 0)), NOW + 1
     )
-    plain = together(shop, "order", None, "count")(np.array([0]))
+    plain = together(Baskets(shop, "order", None), "count")(np.array([0]))
     np.testing.assert_allclose(plain, [[0, 1, 2]])
-    fading = together(shop, "order", 90.0, "count")(np.array([0]))
+    fading = together(Baskets(shop, "order", 90.0), "count")(np.array([0]))
     np.testing.assert_allclose(fading, [[0, 0.5, 2]], atol=1e-6)
 
 
@@ -155,7 +155,7 @@ SMALL = bought(
 
 def test_new_products_are_never_owned_nor_withheld_and_name_the_own_product_that_speaks_for_them():
     history = history_of(SMALL, NOW)
-    pairs = beside_products(history, together(history, "buyer", None, "count"), np.array([True, True, True]))
+    pairs = beside_products(history, together(Baskets(history, "buyer", None), "count"), np.array([True, True, True]))
     assert list(zip(pairs.product, pairs.other, pairs.together, strict=True)) == [(7, 9, 2), (9, 7, 2)]
     scorer = popular(history, 90.0)
     (picks,) = new_for_customers(history, scorer, pairs, np.array([True, True, True]), history.popularity(90))
