@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,37 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.abort()
 
 
+class BoundedSocket(WebSocketsSansIOProtocol):
+    """uvicorn's WebSockets with the deadline for slow readers; `bounds` are the server's."""
+
+    bounds: ClassVar[Bounds]
+
+    _stalled: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self.bounds.reads_within, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._go_on()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._go_on()
+        super().connection_lost(exc)
+
+    def _go_on(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+
 def bounded(bounds: Bounds) -> type[BoundedProtocol]:
-    """The protocol class of one server."""
+    """The HTTP protocol class of one server."""
     members: dict[str, Any] = {"bounds": bounds, "waiting": {}}
     return type("BoundedProtocol", (BoundedProtocol,), members)
+
+
+def bounded_sockets(bounds: Bounds) -> type[BoundedSocket]:
+    """The WebSocket protocol class of one server."""
+    return type("BoundedSocket", (BoundedSocket,), {"bounds": bounds})
