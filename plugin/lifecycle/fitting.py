@@ -157,9 +157,10 @@ def _fit(lines: Arrays, catalogue: Arrays, at: int) -> _Fit:
     history = history_of(purchases, as_of)
     horizon = horizon_of(purchases, as_of)
     fits = Fits(purchases, history, horizon)
+    # Of both uses the catalogue is the same, larger one.
     own = Fits(purchases, history_of(purchases, as_of, CATALOGUE[Use.BUY_AGAIN]), horizon)
-    sellable: Bools = np.isin(history.products, offered)
-    pairs = _pairs(fits, choices[Use.BOUGHT_TOGETHER], purchases, offered, sellable)
+    sellable: Bools = np.isin(own.history.products, offered)
+    pairs = _pairs(own, choices[Use.BOUGHT_TOGETHER], purchases, offered, sellable)
     recent = np.isin(product, offered)
     recent &= when > as_of - 1 - POPULAR_DAYS * DAY_US
     ids, buyers = popularity(buyer[recent], product[recent])

@@ -5,7 +5,7 @@ from tortoise.migrations import operations as ops
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rebloom", "0017_proofs")]
+    dependencies = [("rebloom", "0021_webhooks")]
 
     operations = [
         ops.AddField(model_name="Profile", name="replenishment_at", field=fields.BigIntField(null=True)),
