@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from standardwebhooks import Webhook
 
 from plugin.domain.instants import to_us
 from plugin.ledger.removals import delete_customer, merge_customers
@@ -194,6 +195,23 @@ async def test_a_new_endpoint_has_no_number_that_another_had(bench: Bench) -> No
     bench.world.app.state.now = lambda: bench.now + timedelta(seconds=1)
     again, _ = await bench.made()
     assert again != first
+
+
+async def test_a_second_rotation_takes_nothing_from_a_receiver_that_knows_the_first_secret(bench: Bench) -> None:
+    bench.world.app.state.now = lambda: bench.now
+    endpoint, first = await bench.made()
+    rotate = "mutation R($id: ID!) { webhookSecretRotate(id: $id) { secret } }"
+    later = [rows_of(await bench.world.data(rotate, id=endpoint))["secret"] for _ in range(2)]
+    await bench.moved(5)
+    await bench.run()
+    [(headers, body)] = bench.receiver.got
+    for secret in (first, *later):
+        Webhook(secret).verify(body, headers)
+    for _ in range(9):
+        await bench.world.data(rotate, id=endpoint)
+    await bench.moved(6)
+    await bench.run()
+    assert len(bench.receiver.got[1][0]["webhook-signature"].split(" ")) == 4
 
 
 async def test_as_many_as_there_may_be_are_made_at_once_and_none_fails_for_another(bench: Bench) -> None:
