@@ -28,6 +28,7 @@ class Scope(StrEnum):
     WRITE_TOUCHPOINTS = "write_touchpoints"
     READ_SHOP = "read_shop"
     WRITE_SHOP = "write_shop"
+    WRITE_WEBHOOKS = "write_webhooks"
     WRITE_TOKENS = "write_tokens"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeAlias
@@ -13,6 +14,8 @@ from graphql_schema.access import Scope
 from graphql_schema.loaders import Loaders
 from plugin.domain.calendar import ShopCalendar
 from plugin.domain.instants import from_us, to_us
+from plugin.ledger.events import Told
+from plugin.ledger.readers import SyncRow
 from plugin.ledger.store import Store
 from plugin.shops import ShopContext
 
@@ -26,17 +29,28 @@ class JobQueue(Protocol):
     async def nudge(self, kind: str, shop_id: int) -> object: ...
 
 
+class Feed(Protocol):
+    """What comes true while somebody listens (`plugin/feed.py`)."""
+
+    def events(self, shop_id: int) -> AsyncGenerator[Told]: ...
+    def syncs(self, shop_id: int) -> AsyncGenerator[SyncRow | None]: ...
+
+
 @dataclass(kw_only=True)
 class Context:
     """`shop` is the credential's and nothing in a document can change it. `viewer_id` is the storefront's verified
-    customer, None for a visitor who is not logged in and for the merchant's schema."""
+    customer, None for a visitor who is not logged in and for the merchant's schema. `token_id`: the partner token's
+    number, None for the merchant. `loopback`: beside the dev shop, this machine may be sent webhooks."""
 
     store: Store
     shop: ShopContext
     scopes: frozenset[Scope]
     now: datetime
     jobs: JobQueue
+    feed: Feed
     viewer_id: int | None = None
+    token_id: int | None = None
+    loopback: bool = False
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import Any, Final, cast
 
 import strawberry
 import structlog
 from graphql import ExecutionResult, GraphQLError, OperationType, execute
+from graphql.execution import Executor, create_source_event_stream
 
 from graphql_schema.access import Scope
 from graphql_schema.context import Context
@@ -22,12 +24,22 @@ from graphql_schema.documents import Checked, Documents, InvalidDocumentError
 from graphql_schema.permissions import AccessTable, scopes_needed
 from graphql_schema.request import GraphQLRequest, RequestRefusedError
 from graphql_schema.schema import core
-from plugin.errors import BadRequestError, ForbiddenError, NotFoundError, RebloomError, UnavailableError
+from plugin.errors import (
+    BadRequestError,
+    ForbiddenError,
+    NotFoundError,
+    RebloomError,
+    TooSlowError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from plugin.ledger.trouble import come_again
 
 _DEADLINE: Final = 30.0  # seconds of one request
 _MOST_ERRORS: Final = 20  # of one answer
-_SHOWN: Final = (BadRequestError, ForbiddenError, NotFoundError)  # their messages are written for callers
+_PAID_LATER: Final = 1.0  # seconds until an event that could not be paid for is tried again
+_LISTEN: Final = "A subscription is listened to over a WebSocket at this address, by graphql-transport-ws."
+_SHOWN: Final = (BadRequestError, ForbiddenError, NotFoundError, TooSlowError)  # their messages are written for callers
 _log = structlog.get_logger(__name__)
 
 
@@ -52,6 +64,15 @@ class Answer:
         return body
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request whose document is within its limits, valid and allowed to the credential."""
+
+    request: GraphQLRequest
+    checked: Checked
+    price: Price
+
+
 @dataclass(slots=True)
 class Engine:
     """One schema with its documents, its access table and its buckets."""
@@ -67,6 +88,70 @@ class Engine:
     ) -> Answer:
         """Raises RequestRefusedError for a mutation where only reads are allowed (GET), UnavailableError when the
         database was in trouble: half an answer, with a null where a customer is, would be taken for the truth."""
+        admitted = self._admitted(request, context, request_id, reads_only=reads_only)
+        if isinstance(admitted, Answer):
+            return admitted
+        if admitted.price.operation.operation is OperationType.SUBSCRIPTION:
+            return _refused([_error(_LISTEN, "BAD_REQUEST", request_id)])
+        return await self._paid(admitted, context, payer, request_id)
+
+    async def stream(
+        self, request: GraphQLRequest, open_context: Callable[[], Awaitable[Context]], *, payer: Hashable,
+        request_id: str,
+    ) -> AsyncGenerator[Answer]:  # fmt: skip
+        """The answers to any operation: one, or of a subscription one for each event, each in a context of its own. An
+        event that is not paid for waits until it can be. Raises what `answer` and `open_context` raise."""
+        context = await open_context()
+        admitted = self._admitted(request, context, request_id)
+        if isinstance(admitted, Answer):
+            yield admitted
+            return
+        if admitted.price.operation.operation is not OperationType.SUBSCRIPTION:
+            yield await self._paid(admitted, context, payer, request_id)
+            return
+        refused = self._charged(admitted.price.requested(), payer, request_id)
+        if refused is not None:
+            yield refused
+            return
+        source = await self._source(admitted, context)
+        if isinstance(source, ExecutionResult):
+            yield _refused([said(error, "BAD_REQUEST", request_id) for error in source.errors or ()])
+            return
+        try:
+            async for event in source:
+                yield await self._paid_in_time(admitted, await open_context(), payer, request_id, event)
+        except UnauthenticatedError:  # taken back since
+            raise
+        except (GraphQLError, RebloomError) as error:
+            if come_again(error) is not None:
+                raise UnavailableError("The database is in trouble.") from error
+            found = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+            yield _refused([said(found, "INTERNAL", request_id)])
+
+    async def _paid_in_time(
+        self, admitted: Admitted, context: Context, payer: Hashable, request_id: str, event: object
+    ) -> Answer:
+        while True:
+            answer = await self._paid(admitted, context, payer, request_id, event)
+            if not answer.throttled:
+                return answer
+            await asyncio.sleep(_PAID_LATER)
+
+    async def _source(self, admitted: Admitted, context: Context) -> AsyncIterable[Any] | ExecutionResult:
+        executor = Executor.build(
+            core(self.schema), admitted.checked.document, context_value=context,
+            raw_variable_values=admitted.request.variables, operation_name=admitted.request.operation_name,
+            hide_suggestions=self.hide_suggestions,
+        )  # fmt: skip
+        if isinstance(executor, list):
+            return ExecutionResult(None, executor)
+        source = create_source_event_stream(executor)
+        return await source if isawaitable(source) else source
+
+    def _admitted(
+        self, request: GraphQLRequest, context: Context, request_id: str, *, reads_only: bool = False
+    ) -> Admitted | Answer:
+        """What may run and its price, or why not."""
         try:
             checked = self.documents.asked(request.query, request.document_id)
             operation = checked.operation(request.operation_name)
@@ -79,14 +164,10 @@ class Engine:
         missing = scopes_needed(core(self.schema), self.access, operation, checked.fragments) - context.scopes
         if missing:
             return _refused([_denied(missing, request_id)])
-        price = Price(core(self.schema), operation, checked.fragments, request.variables)
-        return await self._paid(request, checked, context, price, payer, request_id)
+        return Admitted(request, checked, Price(core(self.schema), operation, checked.fragments, request.variables))
 
-    async def _paid(
-        self, request: GraphQLRequest, checked: Checked, context: Context, price: Price, payer: Hashable,
-        request_id: str,
-    ) -> Answer:  # fmt: skip
-        requested = price.requested()
+    def _charged(self, requested: int, payer: Hashable, request_id: str) -> Answer | None:
+        """`requested` is taken from the payer's bucket, or the refusal."""
         if requested > MOST_POINTS:
             message = f"This query costs {requested} points; one query may cost at most {MOST_POINTS}. Ask for less."
             return self._unpaid(requested, payer, _error(message, "MAX_COST_EXCEEDED", request_id))
@@ -94,9 +175,19 @@ class Engine:
             answer = self._unpaid(requested, payer, _error("Throttled", "THROTTLED", request_id))
             answer.throttled = True
             return answer
+        return None
+
+    async def _paid(
+        self, admitted: Admitted, context: Context, payer: Hashable, request_id: str, event: object = None
+    ) -> Answer:
+        price = admitted.price
+        requested = price.requested()
+        refused = self._charged(requested, payer, request_id)
+        if refused is not None:
+            return refused
         actual = 0
         try:
-            result = await self._executed(request, checked, context)
+            result = await self._executed(admitted, context, event)
             _refuse_trouble(result.errors or ())
             actual = min(requested, price.actual(result.data))
         finally:
@@ -118,15 +209,16 @@ class Engine:
             "throttleStatus": self.buckets.status(payer),
         }
 
-    async def _executed(self, request: GraphQLRequest, checked: Checked, context: Context) -> ExecutionResult:
+    async def _executed(self, admitted: Admitted, context: Context, event: object) -> ExecutionResult:
         try:
             async with asyncio.timeout(_DEADLINE):
                 result = execute(
                     core(self.schema),
-                    checked.document,
+                    admitted.checked.document,
+                    root_value=event,
                     context_value=context,
-                    variable_values=request.variables,
-                    operation_name=request.operation_name,
+                    variable_values=admitted.request.variables,
+                    operation_name=admitted.request.operation_name,
                     hide_suggestions=self.hide_suggestions,
                 )
                 return cast("ExecutionResult", await result if hasattr(result, "__await__") else result)

@@ -21,6 +21,7 @@ from plugin.ledger.proofs import Counted, counted_of
 from plugin.ledger.readers import CustomerRow, ProductRow, SegmentRow
 from plugin.ledger.stage_readers import PlacementRow, SupersededRow, TransitionRow
 from plugin.ledger.store import Store
+from plugin.outgoing.endpoints import payloads_of
 from plugin.shops import ShopContext
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Loaders:
             self._offers
         )
         self.outcomes: DataLoader[tuple[int, int], Mapping[str, Outcomes]] = _Shared(self._outcomes)
+        self.webhook_payloads: DataLoader[tuple[int, int], str | None] = _Shared(self._webhook_payloads)
         self.proofs: DataLoader[int, Counted | None] = _by_id(self._proofs)
         self.accounts: DataLoader[int, Account | None] = _by_id(self._accounts)
         self.decisions: DataLoader[tuple[int, OfferPlacement | None], list[OfferDecision | Refusal]] = _lists(
@@ -135,6 +137,10 @@ class Loaders:
 
     async def _outcomes(self, windows: list[tuple[int, int]]) -> list[Mapping[str, Outcomes]]:
         return [await outcomes_between(self._store.database, self._shop.id, *window) for window in windows]
+
+    async def _webhook_payloads(self, keys: list[tuple[int, int]]) -> list[str | None]:
+        found = await payloads_of(self._store, self._shop.id, keys)
+        return [found.get(key) for key in keys]
 
     async def _proofs(self, shops: Sequence[int]) -> dict[int, Counted]:
         return {shop: await counted_of(self._store.database, shop) for shop in shops}

@@ -81,7 +81,7 @@ def _of_json(body: bytes) -> GraphQLRequest:
             400, "BAD_REQUEST", 'The body is not a JSON object like {"query": "{ shop { name } }"}.'
         )
     _refuse_doubled_keys(body)
-    return _checked(value)
+    return checked_request(value)
 
 
 def _refuse_doubled_keys(body: bytes) -> None:
@@ -116,10 +116,11 @@ def _of_parameters(request: Request) -> GraphQLRequest:
                 given[name] = orjson.loads(given[name]) if given[name] else None
             except orjson.JSONDecodeError:
                 raise RequestRefusedError(400, "BAD_REQUEST", f"{name} is not JSON.") from None
-    return _checked(given)
+    return checked_request(given)
 
 
-def _checked(given: Mapping[str, Any]) -> GraphQLRequest:
+def checked_request(given: Mapping[str, Any]) -> GraphQLRequest:
+    """Raises RequestRefusedError for members that are not what they should be."""
     query, identifier, variables = given.get("query"), given.get("documentId"), given.get("variables")
     name, extensions = given.get("operationName"), given.get("extensions")
     if identifier is not None:

@@ -24,22 +24,27 @@ from graphql_schema.shop.queries import ShopQueries
 from graphql_schema.stages.policies import PolicyMutations
 from graphql_schema.stages.queries import StageQueries
 from graphql_schema.storefront.queries import StorefrontMutation, StorefrontQuery
+from graphql_schema.subscriptions.types import Subscription
 from graphql_schema.touchpoints.mutations import TouchpointMutations
+from graphql_schema.webhooks.queries import WebhookMutations, WebhookQueries
 
 
 @strawberry.type(description="What can be asked. Everything is of the one shop the credential belongs to.")
-class Query(ShopQueries, CustomerQueries, StageQueries, SegmentQueries, OfferQueries, FactQueries, MetricQueries):
+class Query(
+    ShopQueries, CustomerQueries, StageQueries, SegmentQueries, OfferQueries, FactQueries, MetricQueries, WebhookQueries
+):
     pass
 
 
 @strawberry.type(description="What can be changed. What a user can mend comes back in `userErrors`.")
-class Mutation(ShopMutations, SegmentMutations, PolicyMutations, OfferMutations, TouchpointMutations):
+class Mutation(ShopMutations, SegmentMutations, PolicyMutations, OfferMutations, TouchpointMutations, WebhookMutations):
     pass
 
 
 merchant_schema: Final = strawberry.Schema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     types=[CrossSellOffer, LoyaltyOffer, ReplenishmentOffer, AttentionOffer],
     config=StrawberryConfig(scalar_map=SCALARS),
 )

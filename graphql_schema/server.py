@@ -1,4 +1,4 @@
-"""`/graphql` and `/storefront/graphql` over HTTP."""
+"""`/graphql` and `/storefront/graphql` over HTTP, and what `/graphql` needs to know over WebSockets."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any, Final, Protocol
 
 import orjson
 import structlog
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from graphql_schema.access import ALL_SCOPES, Scope
 from graphql_schema.context import Context, calendar_of
@@ -23,6 +24,7 @@ from graphql_schema.execution import Answer, Engine
 from graphql_schema.registered import trusted_documents
 from graphql_schema.request import RequestRefusedError, answer_type, read_request
 from graphql_schema.schema import MERCHANT_ACCESS, STOREFRONT_ACCESS, core, merchant_schema, storefront_schema
+from graphql_schema.sockets import Opened, SocketBounds, Sockets
 from graphql_schema.trusted import Trusted
 from plugin.errors import ForbiddenError, RebloomError, UnauthenticatedError, UnavailableError
 from plugin.ledger.trouble import come_again
@@ -45,6 +47,8 @@ class MerchantCaller(Protocol):
     def kind(self) -> str: ...
     @property
     def scopes(self) -> frozenset[str]: ...
+    @property
+    def token_id(self) -> int | None: ...
 
 
 class StorefrontViewer(Protocol):
@@ -59,6 +63,7 @@ class StorefrontViewer(Protocol):
 
 
 Authenticate = Callable[[Request], Awaitable[MerchantCaller]]
+AuthenticateSocket = Callable[[WebSocket, str | None], Awaitable[tuple[MerchantCaller, str]]]
 AuthenticateViewer = Callable[[Request], Awaitable[StorefrontViewer]]
 
 
@@ -66,6 +71,25 @@ async def _authenticate(request: Request) -> MerchantCaller:
     from plugin.web.sessions import authenticate
 
     return await authenticate(request)
+
+
+async def _authenticate_socket(socket: WebSocket, credential: str | None) -> tuple[MerchantCaller, str]:
+    """By what `connection_init` brings, or else by the header that programs can send. The token, too."""
+    from plugin.web.sessions import authenticate_token, bearer_token, refuse_token_in_address
+
+    refuse_token_in_address(socket)
+    token = bearer_token(socket) if credential is None else credential
+    return await authenticate_token(socket, token), token
+
+
+def _network(socket: WebSocket) -> Hashable:
+    from plugin.web.limits import network_of
+
+    return network_of(socket.client.host) if socket.client else ""
+
+
+def _own_pages(socket: WebSocket) -> frozenset[str]:
+    return frozenset({socket.app.state.settings.app_url})
 
 
 async def _authenticate_viewer(request: Request) -> StorefrontViewer:
@@ -78,13 +102,15 @@ def graphql_routes(
     *,
     authenticate: Authenticate = _authenticate,
     authenticate_viewer: AuthenticateViewer = _authenticate_viewer,
+    authenticate_socket: AuthenticateSocket = _authenticate_socket,
     clock: Callable[[], float] = time.monotonic,
     merchant_rate: Rate = MERCHANT_RATE,
     storefront_rate: Rate = STOREFRONT_RATE,
     trusted: Mapping[str, Trusted] | None = None,
-) -> list[Route]:
-    """The two endpoints. The app's state holds `store`, `jobs` and `now`; `clock` is monotonic seconds.
-    `trusted`: by endpoint; without it the documents of our own pages, beside any other."""
+    socket_bounds: SocketBounds | None = None,
+) -> list[BaseRoute]:
+    """The endpoints. The app's state holds `store`, `jobs`, `feed`, `settings` and `now`; `clock` is monotonic
+    seconds. `trusted`: by endpoint; without it the documents of our own pages, beside any other."""
     trusted = trusted_documents() if trusted is None else trusted
     merchant = Engine(
         merchant_schema,
@@ -106,8 +132,8 @@ def graphql_routes(
 
         async def open_context() -> tuple[Context, Hashable]:
             caller = await authenticate(request)
-            scopes = ALL_SCOPES if caller.kind == "merchant" else _known_scopes(caller.scopes)
-            return await _context(request, caller.shop, scopes), _payer(request, caller)
+            shown = request.headers.get("authorization", "").partition(" ")[2]  # however `Bearer` was written
+            return await _caller_context(request, caller), _payer(caller, shown.strip(" "))
 
         return await _respond(request, merchant, open_context)
 
@@ -122,8 +148,22 @@ def graphql_routes(
         response.headers.update({"Cache-Control": "private, no-store", "Vary": "*"})
         return response
 
+    async def opened(socket: WebSocket, credential: str | None) -> Opened:
+        async def open_context() -> Context:
+            caller, _ = await authenticate_socket(socket, credential)
+            return await _caller_context(socket, caller)
+
+        caller, token = await authenticate_socket(socket, credential)
+        return Opened(caller.shop.id, _payer(caller, token), open_context)
+
+    sockets = Sockets(merchant, opened, _network, _own_pages, clock, socket_bounds or SocketBounds())
+
+    async def by_socket(socket: WebSocket) -> None:
+        await sockets(socket)
+
     methods = ["GET", "POST"]
     return [
+        WebSocketRoute("/graphql", by_socket),
         Route("/graphql", for_merchants, methods=methods),
         Route("/storefront/graphql", for_storefront, methods=methods),
     ]
@@ -209,10 +249,21 @@ def _json(
     )
 
 
-async def _context(request: Request, shop: ShopContext, scopes: frozenset[Scope]) -> Context:
-    state = request.app.state
+async def _context(connection: HTTPConnection, shop: ShopContext, scopes: frozenset[Scope]) -> Context:
+    state = connection.app.state
     await calendar_of(shop)  # what resolvers call reads the calendar inside the loop
-    return Context(store=state.store, shop=shop, scopes=scopes, now=state.now(), jobs=state.jobs)
+    return Context(store=state.store, shop=shop, scopes=scopes, now=state.now(), jobs=state.jobs, feed=state.feed)
+
+
+async def _caller_context(connection: HTTPConnection, caller: MerchantCaller) -> Context:
+    context = await _context(connection, caller.shop, _scopes_of(caller))
+    context.token_id = caller.token_id
+    context.loopback = connection.app.state.settings.loopback_shops
+    return context
+
+
+def _scopes_of(caller: MerchantCaller) -> frozenset[Scope]:
+    return ALL_SCOPES if caller.kind == "merchant" else _known_scopes(caller.scopes)
 
 
 def _known_scopes(names: frozenset[str]) -> frozenset[Scope]:
@@ -221,11 +272,10 @@ def _known_scopes(names: frozenset[str]) -> frozenset[Scope]:
     return frozenset({Scope.ANY} | {known[name] for name in names if name in known and name != Scope.WRITE_TOKENS})
 
 
-def _payer(request: Request, caller: MerchantCaller) -> Hashable:
+def _payer(caller: MerchantCaller, token: str) -> Hashable:
     """One bucket for the merchant's page, one for each partner token, so that they do not drain each other."""
     if caller.kind == "merchant":
         return caller.shop.id, "merchant"
-    token = request.headers.get("authorization", "").partition(" ")[2].strip(" ")  # however `Bearer` was written
     return caller.shop.id, hashlib.sha256(token.encode()).digest()
 
 

@@ -55,6 +55,12 @@ class UnavailableError(RebloomError):
     code = "UNAVAILABLE"
 
 
+class TooSlowError(RebloomError):
+    """A listener did not take what it was told."""
+
+    code = "TOO_SLOW"
+
+
 class EncryptionError(RebloomError):
     """A stored secret cannot be read with the configured keys."""
 

@@ -25,6 +25,9 @@ WEBHOOK_LAG: Final = Histogram(
     "rebloom_webhook_lag_seconds", "From a delivery's arrival until it was applied.", registry=REGISTRY,
     buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 1_800, 7_200, 43_200),
 )  # fmt: skip
+WEBHOOKS_SENT: Final = Counter(
+    "rebloom_webhooks_sent_total", "Requests to partners' endpoints, by what came of them.", ["result"]
+)
 STAGE_CHANGES: Final = Counter(
     "rebloom_stage_changes", "Entries written into stage histories, of all models.", registry=REGISTRY
 )

@@ -13,11 +13,13 @@ from typing import Final
 from plugin.domain.instants import from_us, to_us
 from plugin.errors import BadRequestError
 from plugin.ledger.store import Store
+from plugin.outgoing.endpoints import REVOKED
 
 PREFIX: Final = "rbl_"
 SCOPES: Final = frozenset({
     "read_customers", "read_lifecycle", "write_lifecycle", "read_segments", "write_segments", "read_offers",
     "write_offers", "read_products", "read_touchpoints", "write_touchpoints", "read_shop", "write_shop",
+    "write_webhooks",
 })  # fmt: skip
 # A merchant may do everything; a token must not make tokens.
 MERCHANT_SCOPES: Final = SCOPES | {"write_tokens"}
@@ -92,13 +94,23 @@ async def list_tokens(store: Store, shop_id: int) -> list[PartnerTokenInfo]:
 
 
 async def revoke_token(store: Store, shop_id: int, token_id: int, now: datetime) -> bool:
-    """Good for no further request, in any process. False when the shop has no such token in force."""
-    changed = await store.database.execute(
-        "UPDATE partner_tokens SET revoked_at = $1 WHERE shop_id = $2 AND id = $3 AND revoked_at IS NULL",
-        to_us(now),
-        shop_id,
-        token_id,
-    )
+    """Good for no further request, in any process, and what it had us send is sent no more. False when the shop has no
+    such token in force."""
+    async with store.database.transaction() as session:
+        changed = await session.execute(
+            "UPDATE partner_tokens SET revoked_at = $1 WHERE shop_id = $2 AND id = $3 AND revoked_at IS NULL",
+            to_us(now),
+            shop_id,
+            token_id,
+        )
+        await session.execute(
+            "UPDATE webhook_endpoints SET disabled_at = $1, disabled_why = $4 WHERE shop_id = $2 AND token_id = $3"
+            " AND disabled_at IS NULL",
+            to_us(now),
+            shop_id,
+            token_id,
+            REVOKED,
+        )
     return changed > 0
 
 

@@ -14,6 +14,7 @@ from plugin.domain.offers import OfferResponse
 from plugin.domain.plays.decide import OfferDecision
 from plugin.errors import BadRequestError, NotFoundError
 from plugin.lifecycle.deciding import respond
+from plugin.outgoing.endpoints import listens
 
 
 async def answer(info: Info, offer_id: str, response: OfferResponse, *, viewer: int | None = None) -> OfferDecision:
@@ -23,9 +24,12 @@ async def answer(info: Info, offer_id: str, response: OfferResponse, *, viewer: 
         raise NotFoundError("You have no such offer now; ask for your offers again.")
     context = info.context
     try:
-        return await respond(context.store, context.shop, customer, offer, response, context.now)
+        answered = await respond(context.store, context.shop, customer, offer, response, context.now)
     except NotFoundError:
         raise NotFoundError("There is no such offer now; ask for the offers again.") from None
+    if response is OfferResponse.ACCEPTED and await listens(context.store.database, context.shop.id):
+        await context.jobs.nudge("webhooks", context.shop.id)
+    return answered
 
 
 @strawberry.type

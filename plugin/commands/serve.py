@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from plugin.settings import Settings
 from plugin.web.app import create_app
-from plugin.web.connections import Bounds, bounded
+from plugin.web.connections import Bounds, bounded, bounded_sockets
 from plugin.web.health import routes as health_routes
 
 _log = structlog.get_logger(__name__)
@@ -27,17 +27,22 @@ def server_config(
 ) -> uvicorn.Config:
     """How the app is served: our own log, bounds on what one process takes at once. uvicorn's own bound on concurrency
     is off: with it a thousand half-sent requests answer 503 to everybody, `/healthz` included."""
+    bounds = bounds or Bounds()
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=bounded(bounds or Bounds()),
+        http=bounded(bounds),
+        ws=bounded_sockets(bounds),
+        ws_per_message_deflate=False,  # its buffers cost each socket more memory than its answers
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=True,
         backlog=2_048,
-        ws_max_size=1_000_000,
+        ws_max_size=256 * 1024,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=_GRACE,
         proxy_headers=bool(trusted_proxies),

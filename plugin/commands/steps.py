@@ -93,11 +93,11 @@ async def _recompute(
     anew: bool = False,
 ) -> dict[str, int]:
     await fit_predictions(store, shop, now=as_of)
+    show("recommendations", 0, None)
+    await fit_offers(store, shop, now=as_of)
     report = await recompute_shop(
         store, shop, as_of=as_of, progress=lambda done, of: show("stages", done, of), anew=anew
     )
-    show("recommendations", 0, None)
-    await fit_offers(store, shop, now=as_of)
     return report.by_stage
 
 

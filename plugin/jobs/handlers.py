@@ -34,6 +34,8 @@ from plugin.lifecycle.publish import push_tags
 from plugin.lifecycle.recompute import recompute_customers, recompute_shop
 from plugin.lifecycle.redemptions import record_redemptions
 from plugin.lifecycle.sweep import sweep
+from plugin.outgoing.endpoints import is_waiting, listens
+from plugin.outgoing.sending import Outgoing
 from plugin.settings import Settings
 from plugin.shops import Clock, ShopContext, context_of, shop_by_id
 from plugin.sync.backfill import run_sync
@@ -65,14 +67,16 @@ class Handlers:
         now: Clock,
         *,
         settle_in: Callable[[int], Awaitable[object]] | None = None,
+        outgoing: Outgoing | None = None,
     ) -> None:
-        """`settle_in` ends an installation that was broken off (`plugin/web/install.py`)."""
+        """`settle_in` ends an installation that was broken off (`plugin/web/install.py`); `outgoing` sends webhooks."""
         self._settings = settings
         self._store = store
         self._gateways = gateways
         self._jobs = jobs
         self._now = now
         self._settle_in = settle_in
+        self._outgoing = outgoing
         self._asked: set[tuple[str, int, str]] = set()
 
     def by_kind(self) -> Mapping[str, Handler]:
@@ -93,6 +97,7 @@ class Handlers:
             "reconcile": self.reconcile,
             "topics": self.topics,
             "seal": self.seal,
+            "webhooks": self.webhooks,
             CLOSE: self.settled,
         }
         return {"inbox": self.inbox} | {kind: _while_installed(work) for kind, work in of_installed.items()}
@@ -110,7 +115,7 @@ class Handlers:
             work_dir=work_folder(self._settings, shop.domain),
         )
         await self.recompute(shop_id)
-        follow = {"then": ["push", "codes", "recommend"], "close": True}
+        follow = {"then": ["push", "codes", "recommend", *await self._told(shop_id)], "close": True}
         return {"customers": report.customers, "orders": report.orders, **follow}
 
     async def recompute(self, shop_id: int) -> dict[str, Any]:
@@ -128,7 +133,7 @@ class Handlers:
         report = await recompute_shop(self._store, shop, as_of=self._now())
         await grant_offers(self._store, shop, now=self._now())
         summary = {"customers": report.customers, "transitions": report.transitions}
-        return {**summary, "then": ["push", "codes"], "close": True}
+        return {**summary, "then": ["push", "codes", *await self._told(shop.id)], "close": True}
 
     async def recommend(self, shop_id: int) -> dict[str, Any]:
         """The shop's own backtest and what follows from it: minutes of work, so beside the shop's other jobs."""
@@ -157,7 +162,7 @@ class Handlers:
         used = await record_redemptions(self._store, shop, now=self._now(), customers=touched)
         touched |= used.referrers
         await self._members(shop, touched)
-        return {"customers": len(touched), "then": ["push", "codes"], "close": True}
+        return {"customers": len(touched), "then": ["push", "codes", *await self._told(shop.id)], "close": True}
 
     async def settled(self, shop_id: int) -> dict[str, Any]:
         """Who was placed is noted no more."""
@@ -208,7 +213,16 @@ class Handlers:
         due = await unplaced.take(database, shop_id) - noted
         await sweep(self._store, shop, as_of=started)
         await grant_offers(self._store, shop, now=self._now(), customers=due)
-        return {"customers": len(noted | due), "then": ["push", "codes"] if noted or due else [], "close": True}
+        then = ["push", "codes", *await self._told(shop_id)] if noted or due else []
+        return {"customers": len(noted | due), "then": then, "close": True}
+
+    async def webhooks(self, shop_id: int) -> dict[str, Any]:
+        """Tell partners what came true, and again what they did not take."""
+        return dict(await self._outgoing.run(await shop_by_id(shop_id))) if self._outgoing is not None else {}
+
+    async def _told(self, shop_id: int) -> list[str]:
+        """What follows where somebody is told."""
+        return ["webhooks"] if await listens(self._store.database, shop_id) else []
 
     async def token(self, shop_id: int) -> dict[str, Any]:
         """New tokens before the old ones end, so that no call has to wait for them and none is lost in idle months."""
@@ -258,6 +272,8 @@ class Handlers:
             ends = row.access_expires_at
             if row.refresh_token is not None and ends is not None and ends <= to_us(now + _TOKEN_AHEAD):
                 await self._once("token", shop.id, f"ends-{ends}")
+            if await is_waiting(self._store.database, shop.id, now=to_us(now)):
+                await self._jobs.nudge("webhooks", shop.id)
             if shop.platform_id is None or not await self._ever_copied(shop):
                 await self._once("settle", shop.id, f"installed-{shop.installed_at}")
         for shop_id in {*await waiting_shops(self._store), *await unplaced.shops_with_unplaced(self._store.database)}:

@@ -32,7 +32,7 @@ Handler = Callable[..., Awaitable[Mapping[str, Any]]]  # (shop_id, **arguments) 
 
 QUEUE: Final = "shops"
 CLOSE: Final = "close"  # run when the followers of a job that asks for it stand in line
-_BESIDE: Final = frozenset({"recommend"})  # kinds that take minutes and write tables of their own
+_BESIDE: Final = frozenset({"recommend", "webhooks"})  # kinds that take their time and write tables of their own
 _VERSION: Final = "1"  # raised only when running jobs cannot be finished by new code
 _AT_ONCE: Final = 8  # jobs of one process; most of their time they wait for a shop or the database
 _STORING: Final = 8.0  # seconds

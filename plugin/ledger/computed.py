@@ -22,6 +22,7 @@ PROFILE_COLUMNS: Final = (
     "email_status", "sms_status", "spend_tier", "subscription_status",
     "loyalty_tier", "loyalty_points", "last_seen_at", "last_seen_day", "nps_score", "open_complaint",
     "probability_alive", "expected_orders", "next_order_at", "next_order_day", "predicted_clv",
+    "replenishment_at", "replenishment_day",
 )  # fmt: skip
 
 
@@ -81,16 +82,14 @@ async def reconcile(
     rows: Sequence[Row],
     *,
     at: int,
-    only: frozenset[int] | None = None,
+    moved: list[tuple[Row | None, Row | None]] | None = None,
 ) -> int:
-    """Make the rows of the picked customers `rows`; how many were written or deleted. With `only`, rows whose key
-    begins with something else are none of our business."""
+    """Make the rows of the picked customers `rows`; how many were written or deleted. `moved` takes what each
+    of these was and is, None for no row."""
     width, told = len(of.key), len(of.compared)
     columns = of.compared if of.superseded is None else of.compared + of.noted
     sql = f"SELECT {', '.join(columns)} FROM {of.table} WHERE shop_id = $1 AND {pick.condition(of.customer)}"
-    there = {
-        row[:width]: row for row in await writer.fetch(sql, shop_id, *pick.params) if only is None or row[0] in only
-    }
+    there = {row[:width]: row for row in await writer.fetch(sql, shop_id, *pick.params)}
     wanted = {row[:width]: row for row in rows}
     changed = [row for key, row in wanted.items() if key not in there or there[key][:told] != row]
     gone = [key for key in there if key not in wanted]
@@ -102,6 +101,9 @@ async def reconcile(
     await writer.upsert(of.upsert, [(shop_id, *row, *noted) for row in changed])
     for start in range(0, len(gone), _AT_ONCE):
         await _delete(writer, of, shop_id, gone[start : start + _AT_ONCE])
+    if moved is not None:
+        moved += [(there.get(row[:width]), row) for row in changed]
+        moved += [(there[key], None) for key in gone]
     return len(changed) + len(gone)
 
 

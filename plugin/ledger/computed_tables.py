@@ -71,6 +71,8 @@ class Profile(ShopRow):
     next_order_at = column.instant(null=True)
     next_order_day = column.day()
     predicted_clv = column.money(null=True)
+    replenishment_at = column.instant(null=True)
+    replenishment_day = column.day()
     due_at = column.instant(null=True)
     digest = column.integer(null=True)
     computed_at = column.instant()

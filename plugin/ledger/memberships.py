@@ -17,9 +17,11 @@ from typing import Final
 import numpy as np
 
 from plugin.domain.columns import Ints
+from plugin.domain.events import Event, EventKind
 from plugin.ledger.bulk_reads import read_picked, whole
 from plugin.ledger.computed import MEMBERS
 from plugin.ledger.database import Database, Row, Session, Upsert
+from plugin.ledger.events import tell
 from plugin.ledger.paging import Binder
 from plugin.ledger.picks import Pick
 
@@ -47,10 +49,11 @@ async def keep_members(
     at: int,
     judged: frozenset[int],
     flipped_at: Mapping[int, int],
+    live: bool,
 ) -> int:
     """Make `members`, pairs of a segment and a customer as two arrays, the memberships of the picked customers in the
     `judged` segments, and note each change: at `flipped_at` of the customer, or else at `at`. Inside `session`, or in
-    transactions of its own. How many changed."""
+    transactions of its own. `live`: whoever listens is told. How many changed."""
     found = await read_picked(database, _THERE, shop_id, pick)
     there = whole(found["segment_id"]), whole(found["customer_id"])
     ours = np.isin(there[0], np.array(sorted(judged), dtype=np.int64))
@@ -65,7 +68,15 @@ async def keep_members(
             new = [(shop_id, segment, of, when) for _, segment, when, of, change in events if change == JOINED]
             await writing.upsert(MEMBERS.upsert, new)
             await _remove(writing, database, shop_id, [(segment, of) for segment, of, change in some if change == LEFT])
+            if live:
+                await tell(writing, shop_id, map(_told, events), now=at)
     return len(moves)
+
+
+def _told(moved: Row) -> Event:
+    _, segment, at, customer, change = moved
+    kind = EventKind.SEGMENT_JOINED if change == JOINED else EventKind.SEGMENT_LEFT
+    return Event(kind=kind, at=at, customer_id=customer, subject=str(segment))
 
 
 def _differences(

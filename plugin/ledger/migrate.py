@@ -58,6 +58,8 @@ def orm_config(url: str) -> dict[str, Any]:
                     "plugin.ledger.recommendation_tables",
                     "plugin.ledger.prediction_tables",
                     "plugin.ledger.proof_tables",
+                    "plugin.ledger.event_tables",
+                    "plugin.ledger.webhook_tables",
                 ],
                 "default_connection": name,
                 "migrations": "plugin.ledger.migrations",

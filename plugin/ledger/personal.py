@@ -48,6 +48,13 @@ HELD: Final[dict[str, tuple[Held, ...]]] = {
     ),
     "segment_members": (Held(PERSON, (), "customer_id"),),
     "segment_events": (Held(PERSON, (), "customer_id"),),
+    "shop_events": (
+        Held(PERSON, ("kind", "subject", "from_stage", "to_stage", "because"), "customer_id"),
+    ),
+    "webhook_deliveries": (
+        Held(SEALED, ("payload",), "customer_id"),
+        Held(NOBODY, ("state", "error")),
+    ),
     "offer_responses": (Held(PERSON, ("response",), "customer_id"),),
     "offer_grants": (Held(PERSON, ("play", "kind", "closed_why"), "customer_id"),),
     "offer_codes": (
@@ -97,6 +104,9 @@ HELD: Final[dict[str, tuple[Held, ...]]] = {
     "segments": (Held(NOBODY, ("name", "query", "tag")),),
     "push_runs": (Held(NOBODY, ("phase", "error")),),
     "partner_tokens": (Held(NOBODY, ("name", "token_hash", "prefix", "scopes")),),
+    "webhook_endpoints": (Held(NOBODY, (
+        "url", "query", "kind", "scopes", "secret", "old_secret", "disabled_why",
+    )),),
     "write_keys": (Held(NOBODY, ("write_key",)),),
     "offer_settings": (Held(NOBODY, ("plays", "loyalty", "code_secret", "shares")),),
     "play_proofs": (Held(NOBODY, ("play", "incentive")),),  # sums over customers

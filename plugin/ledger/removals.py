@@ -81,6 +81,8 @@ async def merge_customers(session: Session, shop_id: int, *, kept: int, folded: 
         "UPDATE orders SET customer_id = $3 WHERE shop_id = $1 AND customer_id = $2",
         "UPDATE touchpoints SET customer_id = $3 WHERE shop_id = $1 AND customer_id = $2",
         "UPDATE checkouts SET customer_id = $3 WHERE shop_id = $1 AND customer_id = $2",
+        "UPDATE shop_events SET customer_id = $3 WHERE shop_id = $1 AND customer_id = $2",
+        "UPDATE webhook_deliveries SET customer_id = $3 WHERE shop_id = $1 AND customer_id = $2",
         "UPDATE data_exports SET customer_id = $3 WHERE shop_id = $1 AND customer_id = $2",
         (
             "INSERT INTO tag_records (shop_id, customer_id, tag, state, written_at)"

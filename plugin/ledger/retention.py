@@ -36,6 +36,10 @@ RETENTION: Final = (
         "stage_transitions_superseded", "1 = 1", "superseded_at", 400,
         ("customer_id", "model", "at", "recorded_at", "reason"),
     ),
+    # Listeners are told within seconds, webhooks within the days of their retries; what waits for an endpoint that is
+    # off waits for nothing.
+    Kept("shop_events", "1 = 1", "noted_at", 7, ("number",)),
+    Kept("webhook_deliveries", "1 = 1", "created_at", 14, ("endpoint_id", "number")),
     # The answer to somebody who asked what is held: the law gives a month to hand it over.
     Kept("data_exports", "1 = 1", "made_at", 60, ("request_id",)),
     Kept("set_aside", "1 = 1", "at", 90, ("source", "position")),

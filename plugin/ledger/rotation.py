@@ -32,6 +32,10 @@ SEALED: Final = (
     _Sealed("inbox", ("shop_id", "webhook_id"), "sealed_body"),
     _Sealed("data_exports", ("shop_id", "request_id"), "sealed"),
     _Sealed("offer_settings", ("shop_id",), "code_secret"),
+    _Sealed("webhook_endpoints", ("shop_id", "id"), "url"),
+    _Sealed("webhook_endpoints", ("shop_id", "id"), "secret"),
+    _Sealed("webhook_endpoints", ("shop_id", "id"), "old_secret"),
+    _Sealed("webhook_deliveries", ("shop_id", "endpoint_id", "number"), "payload"),
     _Sealed("shops", ("id",), "access_token"),
     _Sealed("shops", ("id",), "refresh_token"),
     _Sealed("meta", ("key",), "value"),  # the mark that proves the key, last

@@ -24,6 +24,7 @@ from plugin.ledger.computed_tables import (
     SupersededTransition,
 )
 from plugin.ledger.delivery_tables import DELIVERY_TABLES
+from plugin.ledger.event_tables import EVENT_TABLES
 from plugin.ledger.fact_tables import (
     BulkRun,
     Customer,
@@ -44,6 +45,7 @@ from plugin.ledger.prediction_tables import PREDICTION_TABLES
 from plugin.ledger.proof_tables import PlayProof
 from plugin.ledger.recommendation_tables import RECOMMENDATION_TABLES
 from plugin.ledger.touchpoint_tables import Touchpoint, WriteKey
+from plugin.ledger.webhook_tables import WEBHOOK_TABLES
 
 
 class Shop(Model):
@@ -263,5 +265,5 @@ SHOP_TABLES: Final[tuple[type[ShopRow], ...]] = (
     RfmPopulation, LapseFit, FactSheet, Placement, LifecycleModel, StageTransition, SupersededTransition, Segment,
     SegmentMember, SegmentEvent, CoPurchase, ProductRank, OfferResponse, TagRecord, PushState, PushRun, InboxDelivery,
     PartnerToken, Touchpoint, WriteKey, *OFFER_TABLES, *JOB_TABLES, *DELIVERY_TABLES, *RECOMMENDATION_TABLES,
-    *PREDICTION_TABLES, PlayProof,
+    *PREDICTION_TABLES, PlayProof, *EVENT_TABLES, *WEBHOOK_TABLES,
 )  # fmt: skip

@@ -6,25 +6,25 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from plugin.domain.events import Event, EventKind
 from plugin.domain.instants import to_us
 from plugin.domain.offers import OfferPlacement, OfferResponse
 from plugin.domain.outcomes import became
 from plugin.domain.plays.decide import Decisions, OfferDecision, WhyNot, decide
 from plugin.domain.touchpoints import TouchpointKind
 from plugin.errors import NotFoundError
-from plugin.ledger.database import Upsert
+from plugin.ledger.events import tell
 from plugin.ledger.store import Store
 from plugin.ledger.touchpoints import record_touchpoints
 from plugin.lifecycle.plays import play_book
 from plugin.lifecycle.situations import situations_for
 from plugin.shops import ShopContext
 
-_ANSWER: Final = Upsert(
-    table="offer_responses",
-    columns=("shop_id", "offer_id", "customer_id", "response", "at"),
-    key=("shop_id", "customer_id", "offer_id"),
-    update=("response", "at"),
-    where="offer_responses.response <> excluded.response",  # the same answer again changes nothing
+# The same answer again changes nothing, and gives no row.
+_ANSWER: Final = (
+    "INSERT INTO offer_responses (shop_id, customer_id, offer_id, response, at) VALUES ($1, $2, $3, $4, $5)"
+    " ON CONFLICT (shop_id, customer_id, offer_id) DO UPDATE SET response = excluded.response, at = excluded.at"
+    " WHERE offer_responses.response <> excluded.response RETURNING response"
 )
 _TOLD: Final = {
     OfferResponse.ACCEPTED: TouchpointKind.OFFER_ACCEPTED,
@@ -74,7 +74,15 @@ async def respond(  # noqa: PLR0917 - the signature agreed with the resolvers
             at = to_us(now)
             told = became(_TOLD[response], customer_id, offer, known.play.key, at=at)
             async with store.database.transaction() as session:
-                await session.upsert(_ANSWER, [(shop.id, offer, customer_id, str(response), at)])
+                news = await session.fetch(_ANSWER, shop.id, customer_id, offer, str(response), at)
                 await record_touchpoints(store, shop.id, [told], now=now, session=session)
+                if news and response is OfferResponse.ACCEPTED:
+                    event = Event(
+                        kind=EventKind.OFFER_ACCEPTED,
+                        at=at,
+                        customer_id=customer_id,
+                        subject=f"{offer} {known.play.key}",
+                    )
+                    await tell(session, shop.id, [event], now=at)
             return known
     raise NotFoundError(f"This customer has no offer {offer} now; ask for the customer's offers again.")

@@ -20,7 +20,8 @@ from plugin.domain.recommend.history import DAY_US, Purchases, history_of
 from plugin.domain.recommend.lists import Picks, again_for_customers, beside_products, new_for_customers
 from plugin.domain.recommend.methods import CATALOGUE, Fits, Use
 from plugin.domain.recommend.replenish import Replenishments, replenishments
-from plugin.ledger.database import Arrays, Row, Upsert
+from plugin.ledger import unplaced
+from plugin.ledger.database import Arrays, Row, Session, Upsert
 from plugin.ledger.statistics import refresh_statistics
 from plugin.ledger.store import Store
 from plugin.lifecycle.recommending import SELLABLE
@@ -113,9 +114,20 @@ async def fit_offers(store: Store, shop: ShopContext, *, now: datetime) -> FitRe
         await session.upsert(_RANKS, rank_rows)
         await session.upsert(_CHOICES, [_choice_row(shop.id, choice, at) for choice in fit.choices.values()])
         await session.upsert(_DUE, _due_rows(shop.id, fit.due, at))
+        await unplaced.note(session, shop.id, await _moved(session, shop.id, fit.due))
     await _store_lists(store, shop.id, fit.lists, at)
     await refresh_statistics(store.database, *_LOOKED_UP)
     return FitReport(fit.buyers, len(np.unique(fit.pairs.product)), len(pair_rows), len(rank_rows))
+
+
+async def _moved(session: Session, shop_id: int, due: Replenishments) -> list[int]:
+    """Customers whose profile has another next replenishment than this: they are to be placed again."""
+    rows = await session.fetch(
+        "SELECT customer_id, replenishment_at FROM profiles WHERE shop_id = $1 AND replenishment_at IS NOT NULL",
+        shop_id,
+    )
+    customers, first = np.unique(due.customer, return_index=True)  # of each customer the soonest stands first
+    return [who for who, _ in set(rows) ^ set(zip(customers.tolist(), due.due[first].tolist(), strict=True))]
 
 
 async def _store_lists(store: Store, shop_id: int, lists: Iterator[tuple[Use, Picks]], at: int) -> None:
@@ -145,9 +157,10 @@ def _fit(lines: Arrays, catalogue: Arrays, at: int) -> _Fit:
     history = history_of(purchases, as_of)
     horizon = horizon_of(purchases, as_of)
     fits = Fits(purchases, history, horizon)
+    # Of both uses the catalogue is the same, larger one.
     own = Fits(purchases, history_of(purchases, as_of, CATALOGUE[Use.BUY_AGAIN]), horizon)
-    sellable: Bools = np.isin(history.products, offered)
-    pairs = _pairs(fits, choices[Use.BOUGHT_TOGETHER], purchases, offered, sellable)
+    sellable: Bools = np.isin(own.history.products, offered)
+    pairs = _pairs(own, choices[Use.BOUGHT_TOGETHER], purchases, offered, sellable)
     recent = np.isin(product, offered)
     recent &= when > as_of - 1 - POPULAR_DAYS * DAY_US
     ids, buyers = popularity(buyer[recent], product[recent])

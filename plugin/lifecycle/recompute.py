@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -17,11 +18,13 @@ import numpy as np
 
 from plugin import metrics
 from plugin.domain.columns import Ints
+from plugin.domain.events import stage_changes
 from plugin.domain.lapse import lapse_in_force
 from plugin.domain.measures import measure
 from plugin.domain.rfm import population_of
 from plugin.ledger.computed import PLACEMENTS, PROFILES, TRANSITIONS, reconcile
-from plugin.ledger.database import Database, Session, Upsert
+from plugin.ledger.database import Database, Row, Session, Upsert
+from plugin.ledger.events import is_taken_in, tell
 from plugin.ledger.memberships import keep_members
 from plugin.ledger.picks import MOST_IDS, Pick, among, id_ranges
 from plugin.ledger.statistics import refresh_statistics
@@ -85,12 +88,13 @@ async def recompute_shop(
     picks = id_ranges(ids, chunk)
     frames = _Frames(database, plan, picks)
     plan = await _take_stock(database, shop, plan, frames)
-    report = RecomputeReport()
+    report, live = RecomputeReport(), await is_taken_in(database, shop.id)
     async for pick, frame in frames.each():
         kept = None if anew else await read_kept(database, shop.id, pick, frame.ids, plan.models)
         outcome = await asyncio.to_thread(compute, frame, plan, kept)
         gone = frozenset[int]() if kept is None else kept.gone
-        report = report.plus(outcome, await _write((database, None), plan, pick, outcome, flipped_at={}, gone=gone))
+        written = await _write((database, None), plan, pick, outcome, flipped_at={}, gone=gone, live=live)
+        report = report.plus(outcome, written)
         if progress is not None:
             progress(report.customers, len(ids))
     if report.written > _MANY:
@@ -111,7 +115,7 @@ async def recompute_customers(
     """The same for these customers, in whose number unknown and deleted ones may be. Each batch of them is one
     transaction. `flipped_at`: for whom the clock is the reason, and at which instant their time came."""
     plan = await read_plan(store.database, shop, as_of)
-    report = RecomputeReport()
+    report, live = RecomputeReport(), await is_taken_in(store.database, shop.id)
     ids = sorted(set(customer_ids))
     for start in range(0, len(ids), MOST_IDS):
         pick = among(ids[start : start + MOST_IDS])
@@ -119,7 +123,7 @@ async def recompute_customers(
         outcome = await asyncio.to_thread(compute, frame, plan)
         async with store.database.transaction() as session:
             written = await _write(
-                (store.database, session), plan, pick, outcome, flipped_at=flipped_at or {}, gone=frozenset()
+                (store.database, session), plan, pick, outcome, flipped_at=flipped_at or {}, gone=frozenset(), live=live
             )
         report = report.plus(outcome, written)
     return report
@@ -133,8 +137,10 @@ async def _write(
     *,
     flipped_at: Mapping[int, int],
     gone: frozenset[int],
+    live: bool,
 ) -> int:
-    """Profiles last: while an interrupted run is not done again, they say that their customers are due."""
+    """Profiles last: while an interrupted run is not done again, they say that their customers are due. `live`: whoever
+    listens to the shop is told of each change."""
     shop_id, at = plan.shop_id, plan.as_of
     database, session = writers
     writer = session or database
@@ -146,10 +152,18 @@ async def _write(
         metrics.STAGE_CHANGES.inc(entries)
         written += entries
         rows = outcome.placements(part.low, part.high)
-        written += await reconcile(writer, PLACEMENTS, shop_id, part.pick, rows, at=at)
+        written += await _place(writers, plan, part.pick, rows, live=live)
     judged = frozenset(segment.id for segment in plan.segments)  # not one that was created meanwhile
     written += await keep_members(
-        database, session, shop_id, pick, outcome.members, at=at, judged=judged, flipped_at=flipped_at
+        database,
+        session,
+        shop_id,
+        pick,
+        outcome.members,
+        at=at,
+        judged=judged,
+        flipped_at=flipped_at,
+        live=live,
     )
     for part in parts:
         rows = outcome.profiles(part.whose)
@@ -160,6 +174,20 @@ async def _write(
         for some in _lists(sorted(gone)):
             written += await reconcile(writer, of, shop_id, among(some), [], at=at)
     return written + len(moved)
+
+
+async def _place(
+    writers: tuple[Database, Session | None], plan: Plan, pick: Pick, rows: list[Row], *, live: bool
+) -> int:
+    database, session = writers
+    if not live:
+        return await reconcile(session or database, PLACEMENTS, plan.shop_id, pick, rows, at=plan.as_of)
+    moved: list[tuple[Row | None, Row | None]] = []
+    async with database.transaction() if session is None else nullcontext(session) as writing:
+        written = await reconcile(writing, PLACEMENTS, plan.shop_id, pick, rows, at=plan.as_of, moved=moved)
+        changes = stage_changes(moved, at=plan.as_of, first_too=session is not None)
+        await tell(writing, plan.shop_id, changes, now=plan.as_of)
+    return written
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,22 +236,26 @@ def measured(frame: Frame, plan: Plan, customer: Ints, at: Ints, wanted: frozens
 def stated(frame: Frame, plan: Plan) -> dict[str, Column]:
     """The columns of the profile that no order says."""
     added = {"added_at": known(frame.created_at), "added_day": known(plan.calendar.day_of(frame.created_at))}
-    left = _left(frame)
-    day = Column(np.where(left.null, 0, plan.calendar.day_of(left.values)), left.null)
     return {
         **_unpredicted(frame),
         **frame.attributes,
         **added,
-        "abandoned_checkout_day": day,
+        "abandoned_checkout_day": _day_of(_left(frame), plan),
+        "replenishment_day": _day_of(_needed(frame), plan),
         **_next_order(frame, plan),
     }
+
+
+def _day_of(instant: Column, plan: Plan) -> Column:
+    return Column(np.where(instant.null, 0, plan.calendar.day_of(instant.values)), instant.null)
 
 
 def _unpredicted(frame: Frame) -> dict[str, Column]:
     """Columns of predictions where none were read."""
     null = np.ones(len(frame), dtype=np.bool_)
     real, whole = Column(np.zeros(len(frame)), null), Column(np.zeros(len(frame), dtype=np.int64), null)
-    return {"probability_alive": real, "expected_orders": real, "predicted_clv": whole, "next_order_day": whole}
+    return {"probability_alive": real, "expected_orders": real, "predicted_clv": whole, "next_order_day": whole,
+            "replenishment_at": whole}  # fmt: skip
 
 
 def _next_order(frame: Frame, plan: Plan) -> dict[str, Column]:
@@ -262,8 +266,16 @@ def _next_order(frame: Frame, plan: Plan) -> dict[str, Column]:
 
 def _left(frame: Frame) -> Column:
     """When each customer began the latest checkout that has not become an order."""
-    nobody = Column(np.zeros(len(frame), dtype=np.int64), np.ones(len(frame), dtype=np.bool_))
-    return frame.attributes.get("abandoned_checkout_at", nobody)
+    return frame.attributes.get("abandoned_checkout_at", _nobody(frame))
+
+
+def _needed(frame: Frame) -> Column:
+    """When each customer needs something again that she bought."""
+    return frame.attributes.get("replenishment_at", _nobody(frame))
+
+
+def _nobody(frame: Frame) -> Column:
+    return Column(np.zeros(len(frame), dtype=np.int64), np.ones(len(frame), dtype=np.bool_))
 
 
 def taken(column: Column, rows: Ints) -> Column:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from plugin.domain.events import Event, EventKind
 from plugin.errors import ShopAccessError
 from plugin.ledger.database import Session, Upsert
+from plugin.ledger.events import tell
 from plugin.ledger.settle import Counts
 from plugin.ledger.store import Store
 from plugin.log import mask
@@ -120,6 +122,7 @@ async def finish(store: Store, shop_id: int, *, counts: Counts, at: int, history
             shop_id,
         )
         await session.execute("DELETE FROM bulk_runs WHERE shop_id = $1", shop_id)
+        await tell(session, shop_id, [Event(kind=EventKind.SYNC_FINISHED, at=at)], now=at)
 
 
 async def fail(store: Store, shop_id: int, error: Exception) -> None:

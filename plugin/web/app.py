@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import httpx
 import structlog
@@ -13,8 +14,10 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from graphql_schema.context import JobQueue
 from graphql_schema.registered import trusted_documents
 from graphql_schema.server import graphql_routes
+from graphql_schema.webhooks.payloads import QueryPayloads
 from plugin.errors import (
     BadRequestError,
     ForbiddenError,
@@ -26,6 +29,7 @@ from plugin.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from plugin.feed import Feed
 from plugin.installations import Gateways
 from plugin.jobs.handlers import Handlers
 from plugin.jobs.liveness import BEAT
@@ -34,6 +38,7 @@ from plugin.ledger.migrate import migrate
 from plugin.ledger.store import open_store
 from plugin.ledger.trouble import come_again
 from plugin.log import request_id
+from plugin.outgoing.sending import Outgoing, Sender
 from plugin.settings import Settings
 from plugin.shops import Clock, utc_now
 from plugin.web import health, install, pages, touchpoints, webhooks
@@ -70,15 +75,20 @@ def create_app(
             jobs = Jobs(settings.database_url, store.database, runs=with_worker, every=beat_every)
             gateways = Gateways(settings, store, now=now, transport=transport)
             handlers = Handlers(
-                settings, store, gateways, jobs, now, settle_in=lambda shop_id: install.settle(app.state, shop_id)
-            )
+                settings, store, gateways, jobs, now, settle_in=lambda shop_id: install.settle(app.state, shop_id),
+                outgoing=Outgoing(
+                    store, Sender(settings.loopback_shops), QueryPayloads(store, cast("JobQueue", jobs), now), now
+                ),
+            )  # fmt: skip
             app.state.settings, app.state.store, app.state.now = settings, store, now
             app.state.jobs, app.state.gateways = jobs, gateways
+            app.state.feed = Feed(store.database)
             app.state.pulse = health.Pulse(expected=with_worker)
             await jobs.start(handlers.by_kind(), app.state.pulse.around(handlers.tick))
             try:
                 yield
             finally:
+                await app.state.feed.close()
                 await jobs.stop()
                 await gateways.close()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from integrations.shopify.session_tokens import read_session_token
 from plugin.errors import NotFoundError, UnauthenticatedError
@@ -21,30 +21,37 @@ _LARGEST_HEADER: Final = 8_300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """A verified caller. `user` is the merchant's staff id, None for a partner."""
+    """A verified caller. `user` is the merchant's staff id, None for a partner; `token_id` the partner's token."""
 
     shop: ShopContext
     kind: Literal["merchant", "partner"]
     scopes: frozenset[str]
     user: str | None
+    token_id: int | None = None
 
 
 async def authenticate(request: Request) -> Caller:
     """The caller of a request by its `Authorization: Bearer` header. Raises UnauthenticatedError (401, sent with
     RETRY_HEADERS), always with the same text for a token that is not good."""
-    if any(value.startswith(PREFIX) for _, value in request.query_params.multi_items()):
-        raise UnauthenticatedError("A token in an address is not accepted; send it as Authorization: Bearer.")
+    refuse_token_in_address(request)
     return await authenticate_token(request, bearer_token(request))
 
 
-async def authenticate_token(request: Request, token: str) -> Caller:
+def refuse_token_in_address(connection: HTTPConnection) -> None:
+    """Addresses end up in logs and histories."""
+    if any(value.startswith(PREFIX) for _, value in connection.query_params.multi_items()):
+        raise UnauthenticatedError("A token in an address is not accepted; send it as Authorization: Bearer.")
+
+
+async def authenticate_token(connection: HTTPConnection, token: str) -> Caller:
     """The same for a credential that came another way, such as `connection_init` of a WebSocket."""
-    state = request.app.state
+    state = connection.app.state
     if token.startswith(PREFIX):
         grant = await find_token(state.store, token)
         if grant is None:
             raise UnauthenticatedError("The token is unknown or has been revoked.")
-        return Caller(shop=_present(await shop_by_id(grant.shop_id)), kind="partner", scopes=grant.scopes, user=None)
+        shop = _present(await shop_by_id(grant.shop_id))
+        return Caller(shop=shop, kind="partner", scopes=grant.scopes, user=None, token_id=grant.token_id)
     claims = read_session_token(token, state.settings, state.now())
     try:
         shop = await shop_by_domain(claims.domain)
@@ -53,9 +60,9 @@ async def authenticate_token(request: Request, token: str) -> Caller:
     return Caller(shop=_present(shop), kind="merchant", scopes=MERCHANT_SCOPES, user=claims.user)
 
 
-def bearer_token(request: Request) -> str:
+def bearer_token(connection: HTTPConnection) -> str:
     """What follows `Bearer`, in any letter case, in the one Authorization header. Raises UnauthenticatedError."""
-    headers = request.headers.getlist("authorization")
+    headers = connection.headers.getlist("authorization")
     scheme, _, token = (headers[0] if len(headers) == 1 else "").partition(" ")
     token = token.strip(" ")
     if scheme.lower() != "bearer" or not token or len(token) > _LARGEST_HEADER:

@@ -14,6 +14,11 @@ FLAGS = [
 ]  # fmt: skip
 
 
+ENDPOINT = """mutation Make($url: String!) {
+  webhookEndpointCreate(url: $url, query: "subscription { stageChanged { at } }") { userErrors { message } }
+}"""
+
+
 async def test_the_page_shows_where_the_customers_stand(database_url: str, tmp_path: Path) -> None:
     async with running_whole(database_url, small_data()) as whole, async_playwright() as playwright:
         await whole.install()
@@ -33,6 +38,12 @@ async def test_the_page_shows_where_the_customers_stand(database_url: str, tmp_p
         assert counts == [["visitor", "1"], ["new_buyer", "1"], ["active", "0"], ["departing", "0"], ["returned", "1"]]
         assert await app.locator("#sync-counts dd").all_text_contents() == ["3", "3", "2"]
         assert "first.myshopify.com" in await app.locator("#shop").inner_text()
+
+        assert await app.locator("#webhooks").is_hidden()
+        await whole.ask(ENDPOINT, url="http://127.0.0.1:9/nobody-listens")
+        whole.devshop[SHOP].place_order(3, [(11, 2)])
+        await app.locator("#webhook-rows li", has_text="stageChanged: nothing was taken since").wait_for(timeout=40_000)
+        await page.screenshot(path=tmp_path / "page.png", full_page=True)
         assert problems == []
         await browser.close()
 

@@ -1,21 +1,39 @@
 """The main line as a story: given a shop, when it installs and lives on, then every part follows."""
 
 import asyncio
+import json
 import os
 import re
 import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+
+from gql import Client, gql
+from gql.transport.websockets import WebsocketsTransport
+from standardwebhooks import Webhook
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from plugin.jobs.watch import depths
 from tests.conftest import ENVIRONMENT
 from tests.support.devshop_data import NOW, SHOP, small_data
 from tests.support.invariants import assert_invariants
+from tests.support.live_server import live
 from tests.support.whole import Whole, running_whole
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 STAGES = "{ customers(first: 10) { nodes { id stage { stage { key } rung since because { text } } tags } } }"
 AS_OF = """query AsOf($id: ID!, $at: DateTime!) {
   customer(id: $id, asOf: $at) { stage { stage { key } rung since } }
+}"""
+
+
+ENDPOINT = """mutation Make($url: String!) {
+  webhookEndpointCreate(url: $url, query: "subscription { stageChanged { to { key } } }") { secret }
 }"""
 
 
@@ -80,6 +98,42 @@ def of_the_push(whole: Whole) -> dict[str, int]:
 
 
 async def an_order_moves_a_visitor(whole: Whole) -> None:
+    """Whoever listens is told within seconds, and so is a partner."""
+    shop = whole.devshop[SHOP]
+    told = asyncio.create_task(first_change(whole, shop.session_token()))
+    await until_listened_to(whole)
+    got: list[tuple[dict[str, str], str]] = []
+    async with live(Starlette(routes=[Route("/hook", taken(got), methods=["POST"])])) as partner:
+        made = (await whole.ask(ENDPOINT, url=f"{partner}/hook"))["webhookEndpointCreate"]
+        await the_order_moves_her(whole)
+        await whole.until(partial(some, got))
+    [(headers, body)] = got
+    at = datetime.fromtimestamp(
+        int(headers["webhook-timestamp"]), UTC
+    )  # the story's own clock, days from the machine's
+    assert headers["webhook-signature"] == Webhook(made["secret"]).sign(headers["webhook-id"], at, body)
+    assert json.loads(body)["data"] == {"to": {"key": "new_buyer"}}
+    async with asyncio.timeout(10):
+        assert await told == {
+            "stageChanged": {
+                "from": {"key": "visitor"}, "to": {"key": "new_buyer"}, "customer": {"id": "gid://shopify/Customer/3"},
+            },
+        }  # fmt: skip
+
+
+def taken(got: list[tuple[dict[str, str], str]]) -> Callable[[Request], Awaitable[Response]]:
+    async def take(request: Request) -> Response:
+        got.append((dict(request.headers), (await request.body()).decode()))
+        return Response(status_code=204)
+
+    return take
+
+
+async def some(found: list) -> bool:
+    return bool(found)
+
+
+async def the_order_moves_her(whole: Whole) -> None:
     shop = whole.devshop[SHOP]
     shop.edit_tags(3, add=["VIP", "rbl-looks-like-ours"])
     shop.place_order(3, [(11, 2)])
@@ -91,6 +145,26 @@ async def an_order_moves_a_visitor(whole: Whole) -> None:
     # The merchant's tags stay, also the one that only looks like ours.
     assert whole.tags(3) == ["rbl-looks-like-ours", "rbl-stage-new_buyer", "VIP"]
     assert by_customer(await whole.ask(STAGES))[3] == "new_buyer"
+
+
+async def first_change(whole: Whole, token: str) -> dict:
+    transport = WebsocketsTransport(
+        whole.app_url.replace("http", "ws") + "/graphql",
+        init_payload={"authorization": f"Bearer {token}"},
+        subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
+    )
+    async with Client(transport=transport) as session:
+        query = gql("subscription { stageChanged { from { key } to { key } customer { id } } }")
+        async for change in session.subscribe(query):
+            return change
+    raise AssertionError("it ended without a change")
+
+
+async def until_listened_to(whole: Whole) -> None:
+    async def listened_to() -> bool:
+        return any(shop.events for shop in whole.app.state.feed._shops.values())
+
+    await whole.until(listened_to)
 
 
 async def the_storefront_knows_its_viewer_and_nobody_else(whole: Whole) -> None:

@@ -31,9 +31,10 @@ PATHS = {"graphql": ("/graphql", "a"), "storefront": ("/storefront/graphql", "a:
 # Kind of id: one of B alone, one of nobody. Offers' are found by asking.
 NUMBERS = {
     "shopify/Customer": ("9001", "9000"), "shopify/Product": ("6", "7"), "rebloom/Segment": ("6", "7"),
-    "rebloom/PartnerToken": ("1", "2"), "shopify/Collection": ("9001", "9000"),
+    "rebloom/PartnerToken": ("1", "2"), "rebloom/WebhookEndpoint": ("1", "2"), "shopify/Collection": ("9001", "9000"),
 }  # fmt: skip
 CUSTOMER, PRODUCT, SEGMENT = "shopify/Customer", "shopify/Product", "rebloom/Segment"
+ENDPOINT, DELIVERY = "rebloom/WebhookEndpoint", "delivery"
 TOUCHPOINT = 'mutation { touchpointRecord(input: [{ id: "t-%s", kind: VISIT, visitor: "v", %s: "@" }]) * }'
 # Argument: kinds of id, documents with @ for the id and * for all that can be read of the answer.
 READS: dict[str, list[tuple[str, str]]] = {
@@ -45,6 +46,7 @@ READS: dict[str, list[tuple[str, str]]] = {
     "Query.segmentOverlap(ids)": [(SEGMENT, '{ segmentOverlap(ids: ["gid://rebloom/Segment/1", "@"]) * }')],
     "Query.recommendations(productIds)": [(PRODUCT, '{ recommendations(productIds: ["@"]) * }')],
     "Query.recommendations(customerId)": [(CUSTOMER, '{ recommendations(productIds: [], customerId: "@") * }')],
+    "Query.webhookDeliveries(endpointId)": [(ENDPOINT, '{ webhookDeliveries(endpointId: "@", first: 2) * }')],
 }  # fmt: skip
 WRITES: dict[str, list[tuple[str, str]]] = {
     "Mutation.partnerTokenRevoke(id)": [("rebloom/PartnerToken", 'mutation { partnerTokenRevoke(id: "@") * }')],
@@ -54,6 +56,10 @@ WRITES: dict[str, list[tuple[str, str]]] = {
     "Mutation.referralCodeCreate(customerId)": [(CUSTOMER, 'mutation { referralCodeCreate(customerId: "@") * }')],
     "Mutation.offerAccept(id)": [("rebloom/Offer", 'mutation { offerAccept(id: "@") * }')],
     "Mutation.offerDismiss(id)": [("rebloom/Offer", 'mutation { offerDismiss(id: "@") * }')],
+    "Mutation.webhookEndpointUpdate(id)": [(ENDPOINT, 'mutation { webhookEndpointUpdate(id: "@", enabled: false) * }')],
+    "Mutation.webhookEndpointDelete(id)": [(ENDPOINT, 'mutation { webhookEndpointDelete(id: "@") * }')],
+    "Mutation.webhookSecretRotate(id)": [(ENDPOINT, 'mutation { webhookSecretRotate(id: "@") * }')],
+    "Mutation.webhookDeliveryResend(id)": [(DELIVERY, 'mutation { webhookDeliveryResend(id: "@") * }')],
     "TouchpointInput.customerId": [(CUSTOMER, TOUCHPOINT % (1, "customerId"))],
     "TouchpointInput.productId": [(PRODUCT, TOUCHPOINT % (2, "productId"))],
     "TouchpointInput.collectionId": [("shopify/Collection", TOUCHPOINT % (3, "collectionId"))],
@@ -65,9 +71,10 @@ AT_THE_STOREFRONT: dict[str, list[tuple[str, str]]] = {
     **{name: cases for name, cases in WRITES.items() if name.startswith("TouchpointInput.")},
 }
 CASES = {"graphql": {**READS, **WRITES}, "storefront": AT_THE_STOREFRONT}
-OF_THE_CALLER = {"TouchpointInput.id"}  # a name the caller makes up, of no shop's row
+# A name the caller makes up, of no shop's row; filters on what the shop itself is told.
+OF_THE_CALLER = {"TouchpointInput.id", "Subscription.segmentJoined(segmentId)", "Subscription.segmentLeft(segmentId)"}
 LONG = {"edges", "supersededHistory", "offerDecisions"}  # the same rows again, or more than a query may cost
-FIRST = re.compile(r"\b(\w+)\((?:id|ids|productIds|customerId|input):")
+FIRST = re.compile(r"\b(\w+)\((?:id|ids|productIds|customerId|endpointId|input):")
 
 
 def takes_ids(schema: GraphQLSchema) -> set[str]:
@@ -130,15 +137,25 @@ async def of_b(world: World) -> dict[str, tuple[str, str]]:
         """mutation($name: String!) {
           segmentCreate(name: $name, query: "number_of_orders > 0") { segment { id } }
           partnerTokenCreate(name: $name, scopes: ["read_shop"]) { partnerToken { id } userErrors { code } }
+          webhookEndpointCreate(url: "http://127.0.0.1:9/", query: "subscription { syncFinished { at } }") {
+            endpoint { id }
+          }
         }""",
         caller="b", name=f"six {CANARY}",
     )  # fmt: skip
     assert made["segmentCreate"]["segment"]["id"] == "gid://rebloom/Segment/6"
     assert made["partnerTokenCreate"]["partnerToken"]["id"] == "gid://rebloom/PartnerToken/1"
+    assert made["webhookEndpointCreate"]["endpoint"]["id"] == "gid://rebloom/WebhookEndpoint/1"
+    await world.store.database.execute(
+        "INSERT INTO webhook_deliveries (shop_id, endpoint_id, number, payload, state, attempts, created_at)"
+        " VALUES ($1, 1, 1, $2, 'failed', 10, 0)",
+        world.b.id, world.store.vault.seal(CANARY),
+    )  # fmt: skip
     customer = '{ customer(id: "gid://shopify/Customer/9001") { offers(first: 1) { id } } }'
     offer = (await world.data(customer, caller="b"))["customer"]["offers"][0]["id"]
     assert offer.startswith("gid://rebloom/Offer/9001-")
     ids = {kind: (f"gid://{kind}/{foreign}", f"gid://{kind}/{never}") for kind, (foreign, never) in NUMBERS.items()}
+    ids[DELIVERY] = (f"msg_{world.b.id}_1_1", f"msg_{world.b.id}_1_2")
     return {**ids, "rebloom/Offer": (offer, "gid://rebloom/Offer/9000-" + offer.rpartition("-")[2])}
 
 
@@ -173,7 +190,10 @@ async def test_another_shops_id_is_answered_like_one_that_never_existed(world: W
 async def test_what_is_asked_for_is_there_for_its_own_shop(world: World) -> None:
     """The counter-proof: the same documents show B the canary."""
     ids = await of_b(world)
-    for coordinate in ("Query.node(id)", "Query.customer(id)", "Query.segment(id)", "Query.segmentOverlap(ids)"):
+    for coordinate in (
+        "Query.node(id)", "Query.customer(id)", "Query.segment(id)", "Query.segmentOverlap(ids)",
+        "Query.webhookDeliveries(endpointId)",
+    ):  # fmt: skip
         for kind, document in READS[coordinate]:
             world.seconds[0] += 60
             body = await world.ask(whole("graphql", coordinate, document).replace("@", ids[kind][0]), caller="b")

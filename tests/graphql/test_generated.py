@@ -44,6 +44,7 @@ VALUES = {
     "name": ["ORDERS", "NET_SALES", "REPEAT_RATE"],
     "granularity": ["DAY", "MONTH"],
     "a": ['"buyer-activity"'],
+    "endpointId": ['"gid://rebloom/WebhookEndpoint/1"'],
     "b": ['"reach-loyalty"', '"buyer-activity"'],
 }
 

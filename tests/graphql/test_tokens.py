@@ -8,6 +8,7 @@ import pytest
 from starlette.applications import Starlette
 
 from graphql_schema.server import graphql_routes
+from plugin.feed import Feed
 from plugin.ledger.store import Store
 from plugin.partners import create_token, revoke_token
 from plugin.settings import Settings
@@ -31,6 +32,7 @@ async def door(store: Store, settings: Settings) -> AsyncIterator[Door]:
     shop = await install_shop("real.myshopify.com")
     app = Starlette(routes=graphql_routes())
     app.state.store, app.state.settings, app.state.jobs, app.state.now = store, settings, Jobs(), lambda: NOW
+    app.state.feed = Feed(store.database)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://rebloom.test") as client:
         yield Door(client, store, shop.id)
 

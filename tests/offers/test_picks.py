@@ -1,14 +1,26 @@
 """Fitted lists of customers, on both databases: stored, read, and left out when they no longer hold."""
 
+from datetime import datetime, timedelta
+
 import numpy as np
 import pytest
 
+from plugin.domain.instants import to_us
 from plugin.domain.recommend.methods import Use
+from plugin.domain.rules import parse
+from plugin.domain.rules.evaluate import evaluate
+from plugin.ledger import unplaced
+from plugin.ledger.picks import between
 from plugin.ledger.recommendations import choices_of, replenishments_of
+from plugin.ledger.rules_sql import compile_rule
 from plugin.ledger.store import Store
+from plugin.lifecycle.frames import read_frame
 from plugin.lifecycle.offers import fit_offers, recommend
+from plugin.lifecycle.outcome import present_batch
+from plugin.lifecycle.plan import calendar_of, read_plan
 from plugin.lifecycle.recommending import SELLABLE
-from tests.support.small_shop import DAY, NOW, TODAY, a_shop, sell, stock
+from plugin.lifecycle.recompute import recompute_customers, recompute_shop
+from tests.support.small_shop import DAY, NOW, TODAY, a_shop, put, sell, stock
 
 SHOP = a_shop()
 BASKETS = {1: (1, 2), 2: (1, 2), 3: (1, 2, 3), 4: (1,), 5: (3, 4), 6: (3, 4)}
@@ -120,3 +132,63 @@ async def test_what_is_about_to_be_needed_again_is_told_until_it_is_bought_in_th
     assert await due(1) == []
     await stock(store.database, 1, product_type="Coffee", available=False)
     assert await due(2) == []
+
+
+async def _who(store: Store, query: str, now: datetime = NOW) -> list[int]:
+    """By SQL; the same in memory."""
+    calendar, rule = calendar_of(SHOP), parse(query).rule
+    condition, values = compile_rule(
+        rule,
+        shop_id=1,
+        at=to_us(now),
+        calendar=calendar,
+        dialect=store.database.dialect,
+        primary_model="buyer-activity",
+    )
+    rows = await store.database.fetch(f"SELECT p.customer_id FROM profiles p WHERE {condition}", *values)
+    found = sorted(row[0] for row in rows)
+    frame = await read_frame(store.database, 1, between(1, 100))
+    plan = await read_plan(store.database, SHOP, now)
+    assert frame.ids[evaluate(rule, present_batch(frame, plan)).holds].tolist() == found
+    return found
+
+
+async def test_rules_know_when_somebody_needs_something_again(store: Store):
+    """Coffee each 30 days, filters each 90: the sooner counts; who has bought since is not waited for."""
+    await stock(store.database, 1, 2, product_type="Coffee")
+    await stock(store.database, 3, product_type="Filters")
+    await put(store.database, "customers", [{"id": who} for who in range(1, 8)])
+    coffee = [
+        {"id": who * 10 + nth, "customer": who, "products": [1], "day": TODAY - 22 - who - 30 * nth}
+        for who in range(1, 6) for nth in range(4)
+    ]  # fmt: skip
+    filters = [
+        {"id": 500 + who * 10 + nth, "customer": who, "products": [3], "day": TODAY - 80 - 90 * nth}
+        for who in range(4, 7) for nth in range(4)
+    ]  # fmt: skip
+    await sell(store.database, [*coffee, *filters])
+    await recompute_shop(store, SHOP, as_of=NOW)
+    assert await _who(store, "next_replenishment_date IS NOT NULL") == []
+
+    await fit_offers(store, SHOP, now=NOW)
+    noted = await unplaced.take(store.database, 1)
+    assert noted == {1, 2, 3, 4, 5, 6}
+    await recompute_customers(store, SHOP, sorted(noted), as_of=NOW)
+    rows = await store.database.fetch("SELECT customer_id, replenishment_day FROM profiles WHERE shop_id = $1", 1)
+    days = {who: day and day - TODAY for who, day in rows}
+    assert days == {1: 7, 2: 6, 3: 5, 4: 4, 5: 3, 6: 10, 7: None}
+    assert await _who(store, "next_replenishment_date <= +5d") == [3, 4, 5]
+    assert await _who(store, "next_replenishment_date = +10d") == [6]
+    assert await _who(store, "next_replenishment_date IS NULL") == [7]
+    await unplaced.settle(store.database, 1)
+    await fit_offers(store, SHOP, now=NOW)
+    assert await unplaced.take(store.database, 1) == set()  # nobody has moved
+
+    await sell(
+        store.database, [{"id": 900 + who, "customer": who, "products": [2], "day": TODAY + 1} for who in (1, 5)]
+    )
+    later = NOW + timedelta(days=2)
+    await recompute_shop(store, SHOP, as_of=later)
+    assert await _who(store, "next_replenishment_date <= +3d", later) == [3, 4]
+    assert await _who(store, "next_replenishment_date IS NULL", later) == [1, 7]
+    assert await _who(store, "next_replenishment_date = +8d", later) == [5, 6]  # 5 still has filters to buy

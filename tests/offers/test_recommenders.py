@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from plugin.domain.cross_sell import CoPurchases
 from plugin.domain.recommend.again import owned_of
@@ -9,7 +11,7 @@ from plugin.domain.recommend.backtest import LEAST_CASES, Cases, cases_of, choos
 from plugin.domain.recommend.history import DAY_US, Purchases, history_of
 from plugin.domain.recommend.lists import again_for_customers, beside_products, new_for_customers
 from plugin.domain.recommend.methods import POPULARITY, UNTESTED, Fits, Use
-from plugin.domain.recommend.scorers import ease, fused, gram_of, popular, together, top_of
+from plugin.domain.recommend.scorers import Baskets, ease, fused, gram_of, popular, together, top_of
 from tests.support.themes import themed_shop
 
 NOW = 1_000 * DAY_US
@@ -44,10 +46,38 @@ def test_pairs_count_baskets_and_older_ones_less():
     shop = history_of(
         bought((1, 1, 7, 90), (1, 1, 8, 90), (2, 2, 7, 0), (2, 2, 9, 0), (3, 3, 7, 0), (3, 3, 9, 0)), NOW + 1
     )
-    plain = together(shop, "order", None, "count")(np.array([0]))
+    plain = together(Baskets(shop, "order", None), "count")(np.array([0]))
     np.testing.assert_allclose(plain, [[0, 1, 2]])
-    fading = together(shop, "order", 90.0, "count")(np.array([0]))
+    fading = together(Baskets(shop, "order", 90.0), "count")(np.array([0]))
     np.testing.assert_allclose(fading, [[0, 0.5, 2]], atol=1e-6)
+
+
+def test_a_large_basket_shares_its_vote_and_counts_stay_those_of_pairs():
+    shop = history_of(bought(*((1, 1, product, 0) for product in range(5)), (2, 2, 0, 0), (2, 2, 1, 0)), NOW + 1)
+    every = np.arange(5)
+    plain, shared = (together(Baskets(shop, "order", None, damping), "count")(every) for damping in (0.0, 1.0))
+    np.testing.assert_allclose(plain[0], [0, 2, 1, 1, 1])
+    # Of the order of five each other product has a quarter of a vote, of the order of two the other one a whole.
+    np.testing.assert_allclose(shared[0] / shared[0, 2], [0, 5, 1, 1, 1], rtol=1e-5)
+    assert shared.sum() == pytest.approx(plain.sum())
+
+
+def test_a_product_with_few_baskets_borrows_what_the_shop_buys():
+    alone = bought((1, 1, 9, 0), *((who, who, product, 0) for who in range(2, 6) for product in range(who - 1)))
+    shop = history_of(alone, NOW + 1)
+    row = np.array([np.searchsorted(shop.products, 9)])
+    plain, smoothed = (together(Baskets(shop, "order", None), kind)(row)[0] for kind in ("count", "smoothed count"))
+    assert plain.tolist() == [0] * len(plain)
+    np.testing.assert_allclose(smoothed, [30 * orders / 5 for orders in (4, 3, 2, 1)] + [0], rtol=1e-5)
+
+
+@given(st.integers(1, 400), st.integers(1, 30), st.integers(0, 3), st.integers(0, 99))
+def test_the_top_is_what_a_stable_sort_says(width: int, count: int, values: int, seed: int):
+    random = np.random.default_rng(seed)
+    block = random.integers(-values, values + 1, (3, width)).astype(np.float32)
+    block[random.random(block.shape) < 0.1] = -np.inf
+    expected = np.argsort(-block, axis=1, kind="stable")[:, :count]
+    assert top_of(block, count).tolist() == expected.tolist()
 
 
 def test_equal_scores_go_by_product_and_rank_fusion_adds_reciprocal_ranks():
@@ -153,9 +183,13 @@ SMALL = bought(
 )  # fmt: skip
 
 
+def _columns(pairs: CoPurchases) -> list[np.ndarray]:
+    return [getattr(pairs, name) for name in CoPurchases.__slots__]
+
+
 def test_new_products_are_never_owned_nor_withheld_and_name_the_own_product_that_speaks_for_them():
     history = history_of(SMALL, NOW)
-    pairs = beside_products(history, together(history, "buyer", None, "count"), np.array([True, True, True]))
+    pairs = beside_products(history, together(Baskets(history, "buyer", None), "count"), np.array([True, True, True]))
     assert list(zip(pairs.product, pairs.other, pairs.together, strict=True)) == [(7, 9, 2), (9, 7, 2)]
     scorer = popular(history, 90.0)
     (picks,) = new_for_customers(history, scorer, pairs, np.array([True, True, True]), history.popularity(90))
@@ -164,6 +198,15 @@ def test_new_products_are_never_owned_nor_withheld_and_name_the_own_product_that
     assert picks.lift[0] == pytest.approx(2 / (3 * 3 / 4))
     (picks,) = new_for_customers(history, scorer, pairs, np.array([True, True, False]), history.popularity(90))
     assert picks.customer.tolist() == [2, 3]
+    # Pairs may be of products that are too rare for the lists of customers.
+    narrow = history_of(SMALL, NOW, 2)
+    assert narrow.products.tolist() == [7, 9]
+    (picks,) = new_for_customers(narrow, popular(narrow, 90.0), pairs, np.array([True, True]), narrow.popularity(90))
+    assert list(zip(picks.customer, picks.product, picks.anchor, strict=True)) == [(1, 9, 7)]
+    wide = CoPurchases(*(np.concatenate([column, column]) for column in _columns(pairs)))
+    wide.product[:2], wide.other[2:] = 8, 8
+    (picks,) = new_for_customers(narrow, popular(narrow, 90.0), wide, np.array([True, True]), narrow.popularity(90))
+    assert picks.anchor.tolist() == [0]
 
 
 def test_again_are_own_products_by_how_often_and_only_those_on_offer():

@@ -4,9 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from plugin.domain.events import Event, EventKind
+from plugin.domain.instants import to_us
 from plugin.domain.offers import OfferPlacement, OfferResponse
 from plugin.domain.plays.situation import Due
 from plugin.errors import NotFoundError
+from plugin.ledger.events import told_since
 from plugin.ledger.store import Store
 from plugin.lifecycle.deciding import offers_for, respond
 from plugin.lifecycle.offers import fit_offers, recommend
@@ -185,8 +188,14 @@ async def test_what_was_dismissed_is_not_shown_again_and_saying_it_twice_is_sayi
     assert await _answers(store) == [(8, offer.id, "dismissed")]
     assert await offers_for(store, SHOP, [8], placement=None, first=5, now=NOW) == {8: []}
 
-    await respond(store, SHOP, 8, offer.id, OfferResponse.ACCEPTED, NOW)
+    assert await told_since(store.database, 1, 0, at_most=9) == []
+    for response in (OfferResponse.ACCEPTED, OfferResponse.ACCEPTED, OfferResponse.DISMISSED, OfferResponse.ACCEPTED):
+        await respond(store, SHOP, 8, offer.id, response, NOW)
     assert await offers_for(store, SHOP, [8], placement=None, first=5, now=NOW) == {8: [offer]}
+    accepted = Event(
+        kind=EventKind.OFFER_ACCEPTED, at=to_us(NOW), customer_id=8, subject=f"{offer.id} {offer.play.key}"
+    )
+    assert [told.event for told in await told_since(store.database, 1, 0, at_most=9)] == [accepted] * 2
 
 
 async def test_an_offer_of_another_customer_another_shop_or_of_the_past_cannot_be_answered(store: Store):
@@ -206,6 +215,7 @@ async def test_an_offer_of_another_customer_another_shop_or_of_the_past_cannot_b
         with pytest.raises(NotFoundError):
             await respond(store, shop, customer, number, OfferResponse.ACCEPTED, at)
     assert await _answers(store) == []
+    assert await told_since(store.database, 1, 0, at_most=9) == []
 
 
 async def test_what_is_due_again_is_offered_with_its_day_until_it_is_bought(store: Store):

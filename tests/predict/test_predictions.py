@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
+from plugin.domain.predict.candidates import level_of
 from plugin.domain.predict.choosing import Chosen, TooLittle, choose
 from plugin.domain.predict.features import OrderDays, buyers_before, orders_after
 from plugin.domain.predict.forecast import LATER, SOON, forecast, tiers
@@ -126,6 +127,23 @@ def test_features_know_nothing_of_the_day_itself_or_later() -> None:
     )
     assert orders_after(orders, buyers_before(orders, 15), 15, 5).tolist() == [0]
     assert orders_after(orders, buyers_before(orders, 15), 15, 6).tolist() == [1]
+
+
+def test_the_level_is_what_is_unusual_about_the_latest_weeks() -> None:
+    orders = made_up(800)
+    assert abs(level_of(orders, 440, 60)) < 0.15
+    again = orders.within(412, 440)
+    rng = np.random.default_rng(4)
+    came = np.setdiff1d(orders.buyer, again.buyer)
+    season = rng.choice(came, len(came) // 5, replace=False)  # of those who had stayed away
+    busy = OrderDays.of(
+        np.r_[orders.buyer, season],
+        np.r_[orders.day, rng.integers(412, 440, len(season))],
+        np.r_[orders.amount, np.full(len(season), 20.0)],
+    )
+    assert level_of(busy, 440, 60) > level_of(orders, 440, 60) + 0.2
+    assert level_of(busy, 412, 60) == level_of(orders, 412, 60)  # nothing is known of later days
+    assert level_of(orders.within(380, 440), 440, 60) == 0  # too little past
 
 
 def test_the_choice_is_better_than_silence_alone_and_keeps_its_word() -> None:

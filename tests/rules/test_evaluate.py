@@ -47,7 +47,8 @@ def when(*days: int | None) -> dict[str, Column]:
 
 def three_customers() -> Batch:
     """Anna has everything, Ben something, Cem nothing."""
-    dates = {"last_order": when(0, 91, None), "first_order": when(400, 91, None), "added": when(401, 91, 3)}
+    dates = {"last_order": when(0, 91, None), "first_order": when(400, 91, None), "added": when(401, 91, 3),
+             "replenishment": when(-7, 2, None)}  # fmt: skip
     columns = {f"{name}_{part}": column for name, parts in dates.items() for part, column in parts.items()}
     columns |= {
         "orders": int_column([4, 1, 0]),
@@ -208,9 +209,10 @@ def chosen(rule: Rule) -> str:
         ("shopify_email.opened MATCHES (count >= 1)", ""),
         ("probability_alive > 0.25", "A"),
         ("probability_alive IS NULL", "C"),
-        # 10 What has no data yet is missing.
-        ("next_replenishment_date >= today", ""),
-        ("next_replenishment_date IS NULL", "ABC"),
+        ("next_replenishment_date >= today", "A"),
+        ("next_replenishment_date <= +7d", "AB"),
+        ("next_replenishment_date < today", "B"),  # overdue
+        ("next_replenishment_date IS NULL", "C"),
         ("NOT next_replenishment_date = today", "ABC"),
     ],
 )  # fmt: skip

@@ -14,18 +14,22 @@ import httpx
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.websockets import WebSocket
 
 from graphql_schema.cost import Rate
 from graphql_schema.server import graphql_routes
+from graphql_schema.sockets import SocketBounds
 from graphql_schema.trusted import Trusted
 from plugin.domain.facts import PersonFact
 from plugin.domain.instants import to_us
 from plugin.errors import UnauthenticatedError
+from plugin.feed import Feed
 from plugin.ledger.database import Upsert
 from plugin.ledger.store import Store
 from plugin.ledger.tables import SHOP_TABLES, Shop
-from plugin.settings import Settings
+from plugin.settings import Settings, read_settings
 from plugin.shops import ShopContext, context_of
+from tests.conftest import ENVIRONMENT
 from tests.support.small_shop import DAY, NOW, NOW_US, TODAY, put
 
 CUSTOMERS = 23
@@ -57,6 +61,7 @@ class Caller:
     kind: str = "merchant"
     scopes: frozenset[str] = frozenset()
     user: str | None = None
+    token_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,8 @@ class CountingDatabase:
 
 @dataclass(slots=True)
 class World:
-    """`ask` posts a document as a merchant of shop A unless told otherwise. `seconds` is the clock of the buckets."""
+    """`ask` posts a document as a merchant of shop A unless told otherwise. `seconds` is the clock of the buckets. Tokens
+    that are `withdrawn` are good no more."""
 
     a: ShopContext
     b: ShopContext
@@ -110,6 +116,7 @@ class World:
     app: Starlette
     client: httpx.AsyncClient
     seconds: list[float]
+    withdrawn: set[str]
 
     async def ask(
         self, document: str, /, *, caller: str = "a", path: str = "/graphql", **variables: Any
@@ -136,21 +143,33 @@ async def running_world(
     store: Store,
     *,
     rate: Rate | None = None,
+    sockets: SocketBounds | None = None,
     trusted: Mapping[str, Trusted] | None = None,
     real: Settings | None = None,
 ) -> AsyncIterator[World]:
-    """Callers: `a`, `b` are merchants; `a:read_customers,read_offers` a partner of A with these scopes; on the
-    storefront `a:7` is customer 7 of A and `a:` a visitor. With `real` settings only real credentials count."""
+    """Callers: `a`, `b` are merchants; `a:read_customers,read_offers` a partner of A with these scopes (and `…:7` that
+    with token 7); on the storefront `a:7` is customer 7 of A and `a:` a visitor. With `real` settings only real
+    credentials count."""
     shops = {"a": await _shop("shop-a"), "b": await _shop("shop-b", name=f"Shop {CANARY}")}
     await _fill(store, shops["a"].id, range(1, CUSTOMERS + 1), "")
     await _fill(store, shops["b"].id, [*range(5, 9), 9001, 9002], CANARY)
 
-    async def authenticate(request: Request) -> Caller:
-        name, _, scopes = request.headers.get("authorization", "").removeprefix("Bearer ").partition(":")
-        if name not in shops:
+    withdrawn: set[str] = set()
+
+    async def called(token: str) -> Caller:
+        name, _, scopes = token.partition(":")
+        scopes, _, number = scopes.partition(":")
+        if name not in shops or token in withdrawn:
             raise UnauthenticatedError("Send a token.")
         shop = context_of(await Shop.get(id=shops[name].id))
-        return Caller(shop, "partner", frozenset(scopes.split(","))) if scopes else Caller(shop)
+        partner = Caller(shop, "partner", frozenset(scopes.split(",")), token_id=int(number or 1))
+        return partner if scopes else Caller(shop)
+
+    async def authenticate(request: Request) -> Caller:
+        return await called(request.headers.get("authorization", "").removeprefix("Bearer "))
+
+    async def authenticate_socket(_: WebSocket, credential: str | None) -> tuple[Caller, str]:
+        return await called(credential or ""), credential or ""
 
     async def authenticate_viewer(request: Request) -> Viewer:
         name, _, customer = request.headers.get("authorization", "").removeprefix("Bearer ").partition(":")
@@ -160,15 +179,21 @@ async def running_world(
 
     seconds = [0.0]
     rates = {} if rate is None else {"merchant_rate": rate, "storefront_rate": rate}
-    made_up: dict[str, Any] = {"authenticate": authenticate, "authenticate_viewer": authenticate_viewer}
+    made_up: dict[str, Any] = {
+        "authenticate": authenticate, "authenticate_viewer": authenticate_viewer,
+        "authenticate_socket": authenticate_socket,
+    }  # fmt: skip
     callers = {} if real else made_up
-    app = Starlette(routes=graphql_routes(clock=lambda: seconds[0], trusted=trusted, **callers, **rates))
-    app.state.settings = real
+    app = Starlette(
+        routes=graphql_routes(clock=lambda: seconds[0], trusted=trusted, socket_bounds=sockets, **callers, **rates)
+    )
     database, jobs = CountingDatabase(store.database), Jobs()
     app.state.store, app.state.jobs, app.state.now = replace(store, database=database), jobs, lambda: NOW
+    app.state.feed, app.state.settings = Feed(database, every=0.05), real or read_settings(ENVIRONMENT)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://rebloom.test") as client:
-        yield World(shops["a"], shops["b"], store, database, jobs, app, client, seconds)
+        yield World(shops["a"], shops["b"], store, database, jobs, app, client, seconds, withdrawn)
+    await app.state.feed.close()
 
 
 async def rows_of(store: Store, shop_id: int) -> dict[str, list[Any]]:

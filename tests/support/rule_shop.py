@@ -61,7 +61,8 @@ def _profile(rng: random.Random, customer_id: int, calendar: ShopCalendar) -> Re
     for name in ("net_spend", "paid", "refunded"):
         found[name] = rng.choice((0, 123_500, 1_000_000, -5, 123_501))
     found["open_complaint"] = rng.randrange(2)
-    for name in ("first_order", "last_order", "return_order", "abandoned_checkout", "added", "last_seen", "next_order"):
+    for name in ("first_order", "last_order", "return_order", "abandoned_checkout", "added", "last_seen", "next_order",
+                 "replenishment"):  # fmt: skip
         instant = _instant(rng) if name == "added" else _or_none(rng, _instant(rng))
         found[f"{name}_at"] = instant
         found[f"{name}_day"] = None if instant is None else calendar.today(instant)

@@ -68,7 +68,7 @@ AGES = st.one_of(
     staged("days_in_stage"),
 )
 DATED = refs("first_order_date", "last_order_date", "customer_added_date", "abandoned_checkout_date", "last_seen_date",
-    "predicted_next_order_date",
+    "predicted_next_order_date", "next_replenishment_date",
 )  # fmt: skip
 REALS = refs("order_gap_median_days", "average_order_value", "refund_rate", "discount_order_share",
     "probability_alive", "expected_orders_90d",

@@ -15,6 +15,7 @@ import pytest
 
 from plugin.domain.instants import parse_instant
 from plugin.errors import ShopAccessError, ShopUnavailableError
+from plugin.ledger.events import told_since
 from plugin.ledger.facts import read_person
 from plugin.ledger.store import Store
 from plugin.shops import ShopContext
@@ -131,6 +132,23 @@ async def test_the_sync_state_tells_what_is_held(sync: Sync, store: Store, shop:
         "shop", "products", "customers", "orders", "checkouts", "done",
     ]  # fmt: skip
     assert SyncProgress(phase="orders", done=12, total=12) in seen
+
+
+async def test_that_a_copy_is_complete_is_told_when_it_is_and_of_no_copy_that_is_broken_off(
+    sync: Sync, store: Store, shop: ShopContext
+) -> None:
+    async def told() -> list[tuple[str, int]]:
+        rows = await told_since(store.database, shop.id, 0, at_most=9)
+        return [(str(row.event.kind), row.event.at) for row in rows]
+
+    def stop(_: SyncProgress) -> None:
+        raise ShopUnavailableError("stopped here")
+
+    with pytest.raises(ShopUnavailableError):
+        await sync(FileGateway(CASES), progress=stop)
+    assert await told() == []
+    await sync(FileGateway(CASES))
+    assert await told() == [("syncFinished", parse_instant(NOW.isoformat()))]
 
 
 async def test_with_sixty_days_of_orders_the_copy_says_from_when_it_knows(sync: Sync) -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plugin.domain.touchpoints import (
@@ -103,6 +103,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first draw imports a table of Unicode
 @given(
     st.dictionaries(
         st.sampled_from(["id", "kind", "channel", "at", "customerId", "visitor", "score", "subject", "zz"]), JSON

@@ -16,11 +16,16 @@ from plugin.domain.predict.regression import Link, fit_regression
 from plugin.domain.predict.till_they_die import Lives, fit_lives
 
 Scorer = Callable[[Buyers], Floats]  # the probability of each buyer to order within the horizon
-_CUTS: Final = 4  # past days that the hazard learns at, spread over what is known
+_CUTS: Final = 4  # past days that the hazard learns at
+MOST_CUTS: Final = 8  # that the long hazard does
 _SURE: Final = 1e-6
 _SHORTEST_LEVEL: Final = 7  # days
 _LONGEST_LEVEL: Final = 28
 _MOST_LEVEL: Final = 1.0
+_MOST_LEVELS: Final = 9  # spans looked back, the latest and what is usual before it
+_LEAST_LESSONS: Final = 2
+_LEAST_LEVELS: Final = 3
+_LASTING: Final = 0.5  # of an unusual level: half goes on, as in a damped trend
 _HALVINGS: Final = 30
 
 
@@ -54,15 +59,19 @@ def lives_of(buyers: Buyers) -> Lives:
     )  # fmt: skip
 
 
-def _hazard(lessons: Sequence[Lesson], _days: int) -> Scorer:
+def _hazard(lessons: Sequence[Lesson], days: int) -> Scorer:
+    return _long_hazard(lessons[:_CUTS], days)
+
+
+def _latest_hazard(lessons: Sequence[Lesson], days: int) -> Scorer:
+    return _long_hazard(lessons[:1], days)
+
+
+def _long_hazard(lessons: Sequence[Lesson], _days: int) -> Scorer:
     matrix = np.concatenate([lesson.buyers.matrix() for lesson in lessons])
     happened = np.concatenate([lesson.orders > 0 for lesson in lessons]).astype(np.int64)
     fitted = fit_regression(matrix, happened, Link.LOGISTIC)
     return lambda buyers: fitted(buyers.matrix())
-
-
-def _latest_hazard(lessons: Sequence[Lesson], days: int) -> Scorer:
-    return _hazard(lessons[:1], days)
 
 
 def _recency(lessons: Sequence[Lesson], _days: int) -> Scorer:
@@ -89,8 +98,8 @@ def _lives(*, modified: bool) -> Callable[[Sequence[Lesson], int], Scorer]:
 
 
 def _fused(lessons: Sequence[Lesson], days: int) -> Scorer:
-    """The mean log odds of three that err differently."""
-    parts = [fit(lessons, days) for fit in (_hazard, _latest_hazard, _lives(modified=True))]
+    """The mean log odds of four that err differently."""
+    parts = [fit(lessons, days) for fit in (_hazard, _latest_hazard, _long_hazard, _lives(modified=True))]
 
     def score(buyers: Buyers) -> Floats:
         odds = np.mean([_log_odds(part(buyers)) for part in parts], axis=0)
@@ -108,15 +117,30 @@ def calibrated(raw: Scorer, lessons: Sequence[Lesson]) -> Scorer:
 
 
 def level_of(orders: OrderDays, cut: int, days: int) -> float:
-    """By how much, in log odds, the shop's buyers came back oftener in its latest weeks than its past before those
-    weeks gave reason to expect: the season and the growth that no buyer's own history shows. 0 without enough past."""
+    """By how much, in log odds, the shop's buyers will come back oftener than their own histories say: the season and
+    the growth that these do not show. Half of what its latest weeks differed by, beyond what such weeks differed by
+    before: a hazard learnt in the past is a little off in every shop, since the buyers of old add up. 0 without enough
+    past."""
     span = min(max(days // 2, _SHORTEST_LEVEL), _LONGEST_LEVEL)
-    lessons = lessons_until(orders, cut - span, span)
-    latest = buyers_before(orders, cut - span)
-    if len(lessons) < _CUTS or not len(latest):
+    levels: list[float] = []
+    while len(levels) < _MOST_LEVELS and (level := _surplus(orders, cut - len(levels) * span, span)) is not None:
+        levels.append(level)
+    if len(levels) < _LEAST_LEVELS:
         return 0.0
+    usual = sum(levels[1:]) / len(levels)  # as if one more had been nothing
+    return _LASTING * (levels[0] - usual)
+
+
+def _surplus(orders: OrderDays, cut: int, span: int) -> float | None:
+    """By how much, in log odds, buyers came back oftener in the `span` days before `cut` than was to be expected before
+    these; None where nothing could be expected."""
+    known = orders.before(cut)
+    lessons = lessons_until(known, cut - span, span)
+    latest = buyers_before(known, cut - span)
+    if len(lessons) < _LEAST_LESSONS or not len(latest):
+        return None
     said = _log_odds(_hazard(lessons, span)(latest))
-    came = float((orders_after(orders, latest, cut - span, span) > 0).mean())
+    came = float((orders_after(known, latest, cut - span, span) > 0).mean())
     low, high = -_MOST_LEVEL, _MOST_LEVEL
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
@@ -136,6 +160,7 @@ def _log_odds(probability: Floats) -> Floats:
 BASELINE: Final = "recency alone"
 CANDIDATES: Final[Mapping[str, Callable[[Sequence[Lesson], int], Scorer]]] = MappingProxyType({
     "hazard": _hazard, "hazard of the latest window": _latest_hazard,
-    "BG/NBD": _lives(modified=False), "MBG/NBD": _lives(modified=True), "mean of three": _fused,
+    "long hazard": _long_hazard, "BG/NBD": _lives(modified=False), "MBG/NBD": _lives(modified=True),
+    "mean of four": _fused,
     BASELINE: _recency,
 })  # fmt: skip

@@ -17,6 +17,7 @@ from plugin.domain.columns import Floats
 from plugin.domain.predict.candidates import (
     BASELINE,
     CANDIDATES,
+    MOST_CUTS,
     Lesson,
     Scorer,
     lessons_until,
@@ -121,7 +122,7 @@ def _surprises(orders: OrderDays, cut: int, days: int) -> dict[str, float]:
 
 def _past(orders: OrderDays, cut: int, days: int) -> tuple[list[Lesson], float]:
     known = orders.before(cut)
-    return lessons_until(known, cut, days), level_of(known, cut, days)
+    return lessons_until(known, cut, days, cuts=MOST_CUTS), level_of(known, cut, days)
 
 
 def _fitted(orders: OrderDays, cut: int, days: int, method: str) -> Scorer:

@@ -27,6 +27,7 @@ FIRST: Final = 10
 CUTS: Final = 2
 LEAST_CASES: Final = 50  # of all cuts together; with fewer the method is the plain one, untested
 MOST_CASES: Final = 1_500  # of one cut
+AGED: Final = 3  # methods that are tried with each half-life
 BLOCK_ROWS: Final = 256
 _SHORTEST, _LONGEST = 7.0, 30.0
 _MARKS: Final = (" & ", " + ")
@@ -88,7 +89,8 @@ def choose(purchases: Purchases, as_of: int, uses: Iterable[Use] = Use) -> dict[
         cases = [cases_of(use, purchases, each, each.as_of + int(horizon * DAY_US)) for each in histories]
         if sum(len(each.row) for each in cases) < LEAST_CASES:
             continue
-        _measure(use, fits, cases, fits[0].names(use), found[use])
+        _measure(use, fits, cases, fits[0].plain(use), found[use])
+        _measure(use, fits, cases, _aged(fits[0], use, found[use]), found[use])
         _measure(use, fits, cases, _variants(found[use]), found[use])
         _measure(use, fits, cases, _trends(found[use]), found[use])
         for each in fits:
@@ -183,6 +185,12 @@ def _measure(
             if scorer is not None and len(each.row):
                 tie = fit.popularity(30.0).astype(np.float32)
                 found.setdefault(name, []).append(measured(scorer, each, tie))
+
+
+def _aged(fits: Fits, use: Use, found: dict[str, list[Figures]]) -> list[str]:
+    """The best of what was begun with, with each half-life."""
+    best = sorted(found, key=lambda name: -_mean(found[name]).recall)[:AGED]
+    return [name for name in fits.names(use) if name not in found and name.partition(", ")[0] in best]
 
 
 def _variants(found: dict[str, list[Figures]]) -> list[str]:

@@ -122,6 +122,8 @@ class _Votes:
 
     def __init__(self, history: History, pairs: CoPurchases) -> None:
         self._width = max(len(history.products), 1)
+        kept = np.isin(pairs.product, history.products) & np.isin(pairs.other, history.products)
+        pairs = CoPurchases(**{name: getattr(pairs, name)[kept] for name in CoPurchases.__slots__})
         product = np.searchsorted(history.products, pairs.product)
         self._start = np.searchsorted(product, np.arange(self._width + 1))
         self._other = np.searchsorted(history.products, pairs.other)

@@ -12,6 +12,7 @@ from plugin.domain.columns import Floats, Ints
 from plugin.domain.recommend.again import due, favourites, learned
 from plugin.domain.recommend.history import MOST_PRODUCTS, Block, History, Purchases, Sparse
 from plugin.domain.recommend.scorers import (
+    Baskets,
     Scorer,
     blended,
     bm25,
@@ -30,6 +31,8 @@ BUYER_HALF_LIVES: Final = (None, 120.0, 60.0)
 POPULAR_DAYS: Final = (14.0, 30.0, 90.0)
 PENALTIES: Final = (50.0, 100.0, 300.0)
 POWERS: Final = (0.25, 0.5, 1.0)
+KINDS: Final = ("count", "log lift", "damped", "smoothed count", "smoothed half damped", "smoothed damped")
+DAMPINGS: Final = {"orders": 0.0, "orders by root of size": 0.5, "orders by size": 1.0}
 PLAIN_DAYS: Final = 30.0  # popularity that methods are measured against, and blended with
 
 
@@ -39,9 +42,11 @@ class Use(StrEnum):
     BUY_AGAIN = "BUY_AGAIN"
 
 
+_MADE_OF_OTHERS: Final = (" & ", " + ", " x popularity^")
 _HELD: Final = 4  # fitted methods kept, the last used: of EASE each is 36 MB
 # Own products are few for each customer, so that far more of them can be kept than are compared with each other.
-CATALOGUE: Final = {Use.BOUGHT_TOGETHER: MOST_PRODUCTS, Use.NEW_FOR_YOU: MOST_PRODUCTS, Use.BUY_AGAIN: 40_000}
+# What goes with a product is counted for a block of products at a time, and is asked for of rare ones, too.
+CATALOGUE: Final = {Use.BOUGHT_TOGETHER: 40_000, Use.NEW_FOR_YOU: MOST_PRODUCTS, Use.BUY_AGAIN: 40_000}
 POPULARITY: Final = f"popularity {PLAIN_DAYS:.0f} days"
 # Of a shop that is too young to test anything.
 UNTESTED: Final = {
@@ -59,6 +64,7 @@ class Fits:
         self._purchases, self.history, self._horizon = purchases, history, horizon
         self._popularity: dict[float, Floats] = {}
         self._grams: dict[float | None, tuple[Sparse, Ints, Block]] = {}
+        self._baskets: dict[tuple[str, float | None, float], Baskets] = {}
         self._scorers: dict[tuple[Use, str], Scorer | None] = {}
         self._makers: Mapping[Use, Makers] = {
             Use.BOUGHT_TOGETHER: self._together(),
@@ -70,12 +76,18 @@ class Fits:
         """The methods that stand by themselves, the simplest first: of equals, that is taken."""
         return list(self._makers[use])
 
+    def plain(self, use: Use) -> list[str]:
+        """Those to begin with."""
+        return [name for name in self.names(use) if use is Use.BUY_AGAIN or "half-life" not in name]
+
     def scorer(self, use: Use, name: str) -> Scorer | None:
         """None where there is too little to fit it. `a + b` is the fusion of the ranks of a and b, `a & b` the sum
         of their scores, each of the best's, `a x popularity^p` what it says.
         Raises KeyError for a name that no method has."""
+        if any(mark in name for mark in _MADE_OF_OTHERS):
+            return self._made(use, name)
         key = (use, name)
-        found = self._scorers.pop(key) if key in self._scorers else self._made(use, name)
+        found = self._scorers.pop(key) if key in self._scorers else self._makers[use][name]()
         self._scorers[key] = found
         while len(self._scorers) > _HELD:
             self._scorers.pop(next(iter(self._scorers)))
@@ -85,17 +97,16 @@ class Fits:
         """Let go of what was fitted."""
         self._scorers.clear()
         self._grams.clear()
+        self._baskets.clear()
 
     def _made(self, use: Use, name: str) -> Scorer | None:
         base, _, power = name.partition(" x popularity^")
         if power:
             scorer = self.scorer(use, base)
             return scorer and trending(scorer, self.popularity(PLAIN_DAYS).astype(np.float32), float(power))
-        for mark, together_as in (" + ", fused), (" & ", blended):
-            if mark in name:
-                parts = [scorer for part in name.split(mark) if (scorer := self.scorer(use, part)) is not None]
-                return together_as(parts) if parts else None
-        return self._makers[use][name]()
+        mark, together_as = (" + ", fused) if " + " in name else (" & ", blended)
+        parts = [scorer for part in name.split(mark) if (scorer := self.scorer(use, part)) is not None]
+        return together_as(parts) if parts else None
 
     def popularity(self, days: float) -> Floats:
         if days not in self._popularity:
@@ -107,13 +118,21 @@ class Fits:
 
     def _together(self) -> Makers:
         makers = self._popular()
-        for kind in ("count", "log lift", "damped"):
-            makers[f"customers {kind}"] = lambda kind=kind: together(self.history, "buyer", None, kind)  # type: ignore[misc]  # as above
-            for life in HALF_LIVES:
-                makers[f"orders {kind}{_half(life)}"] = lambda life=life, kind=kind: together(  # type: ignore[misc]  # as above
-                    self.history, "order", life, kind
-                )
+        for kind in KINDS[:3]:
+            makers[f"customers {kind}"] = lambda kind=kind: together(self._baskets_of("buyer", None), kind)  # type: ignore[misc]  # as above
+        for life in HALF_LIVES:
+            for unit, damping in DAMPINGS.items():
+                for kind in KINDS:
+                    makers[f"{unit} {kind}{_half(life)}"] = lambda life=life, damping=damping, kind=kind: together(  # type: ignore[misc]  # as above
+                        self._baskets_of("order", life, damping), kind
+                    )
         return makers
+
+    def _baskets_of(self, unit: str, half_life: float | None, damping: float = 0.0) -> Baskets:
+        key = (unit, half_life, damping)
+        if key not in self._baskets:
+            self._baskets = {key: Baskets(self.history, unit, half_life, damping)}  # one at a time, as of grams
+        return self._baskets[key]
 
     def _new(self) -> Makers:
         makers = self._popular()

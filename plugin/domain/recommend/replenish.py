@@ -82,7 +82,7 @@ def replenishments(
     last_at, last_units = visits.at[last], visits.units[last]
     base = np.log(last_units)
     days = np.exp(np.stack([hers, hers - width, hers + width]) + base).clip(1.0, _LONGEST)
-    due, first, until = (last_at + np.rint(each * 86_400).astype(np.int64) * 1_000_000 for each in days)
+    due, first, until = (last_at + np.rint(each).astype(np.int64) * DAY_US for each in days)
     told = (repeats[which] >= LEAST_REPEATS) & (customers[which] >= LEAST_CUSTOMERS)
     told &= (own > 0) | (share_again[which] >= LEAST_SHARE_AGAIN)
     told &= until >= as_of

@@ -45,7 +45,7 @@ class Storage(StrEnum):
     DAYS_SINCE = "days_since"  # today minus `<column>_day`: moves with the clock
     LIST = "list"  # text "\x1fa\x1fb\x1f", elements folded for TEXT_LIST; NULL when empty
     STAGE = "stage"  # of a lifecycle model: rows of `placements`
-    NOWHERE = "nowhere"  # the data arrive with a later part of the product: NULL until then
+    NOWHERE = "nowhere"  # no part of the product records it: always NULL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,7 @@ _OURS: Final = (
     _A(name="expected_orders_90d", type=_T.DECIMAL, storage=_S.REAL, column="expected_orders"),
     _A(name="predicted_next_order_date", type=_T.DATE, storage=_S.DAY, column="next_order"),
     _A(name="predicted_clv", type=_T.MONEY, storage=_S.MONEY, column="predicted_clv"),
-    _A(name="next_replenishment_date", type=_T.DATE, storage=_S.NOWHERE),
+    _A(name="next_replenishment_date", type=_T.DATE, storage=_S.DAY, column="replenishment"),
     _A(name="last_seen_date", type=_T.DATE, storage=_S.DAY, column="last_seen"),
     _A(name="nps_score", type=_T.INTEGER, storage=_S.INT, column="nps_score"),
     _A(name="loyalty_tier", type=_T.STRING, storage=_S.TEXT, column="loyalty_tier"),

@@ -56,7 +56,7 @@ ATTRIBUTE_MEANINGS: Final[Mapping[str, str]] = MappingProxyType({
     "expected_orders_90d": "Expected number of counted orders in the next 90 days.",
     "predicted_next_order_date": "First day by which the next order is more likely than not.",
     "predicted_clv": "Expected spend of the next 365 days.",
-    "next_replenishment_date": "Earliest day on which something bought is used up; may be past.",
+    "next_replenishment_date": "Earliest day on which something bought is used up; may be past. Missing: nothing is.",
     "last_seen_date": "Latest day on which the customer did something.",
     "nps_score": "Latest answer to the 0-to-10 question.",
     "loyalty_tier": "Tier in the shop's loyalty program; missing without one, or below the lowest tier.",

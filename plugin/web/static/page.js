@@ -73,6 +73,16 @@ function drawSegments(nodes) {
       element("td", { textContent: number.format(segment.count) }))));
 }
 
+function drawWebhooks(endpoints) {
+  const troubled = endpoints.filter((each) => !each.enabled || each.failingSince);
+  byId("webhooks").hidden = troubled.length === 0;
+  byId("webhook-rows").replaceChildren(...troubled.map((each) => element("li", {
+    textContent: each.enabled
+      ? `${each.event}: nothing was taken since ${new Date(each.failingSince).toLocaleString()}; it is tried again.`
+      : `${each.event}: switched off. ${each.disabledReason}`,
+  })));
+}
+
 async function draw() {
   let pause = 5000;
   try {
@@ -83,6 +93,7 @@ async function draw() {
     if (!drawSync(answer.shop.sync)) pause = 1000;
     drawStages(answer.shop.primaryModel);
     drawSegments(answer.segments.nodes);
+    drawWebhooks(answer.webhookEndpoints);
   } catch (error) {
     byId("notice").textContent = `The page could not be refreshed: ${error.message}. Trying again.`;
   }
