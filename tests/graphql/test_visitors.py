@@ -145,7 +145,15 @@ def keeping_everything(folder: Path, upstream: str) -> Iterator[str]:
               proxy_cache_methods GET POST; add_header X-Kept $upstream_cache_status always; }} }} }}""",
         encoding="utf-8",
     )
-    command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", f"daemon off; master_process off; pid {folder}/pid;"]
+    command = [
+        "nginx",
+        "-p",
+        str(folder),
+        "-c",
+        str(folder / "nginx.conf"),
+        "-g",
+        f"daemon off; master_process off; pid {folder}/pid;",
+    ]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as running:
         try:
             yield f"http://127.0.0.1:{port}"
