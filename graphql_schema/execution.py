@@ -24,7 +24,15 @@ from graphql_schema.documents import Checked, Documents, InvalidDocumentError
 from graphql_schema.permissions import AccessTable, scopes_needed
 from graphql_schema.request import GraphQLRequest, RequestRefusedError
 from graphql_schema.schema import core
-from plugin.errors import BadRequestError, ForbiddenError, NotFoundError, RebloomError, TooSlowError, UnavailableError
+from plugin.errors import (
+    BadRequestError,
+    ForbiddenError,
+    NotFoundError,
+    RebloomError,
+    TooSlowError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from plugin.ledger.trouble import come_again
 
 _DEADLINE: Final = 30.0  # seconds of one request
@@ -112,6 +120,8 @@ class Engine:
         try:
             async for event in source:
                 yield await self._paid_in_time(admitted, await open_context(), payer, request_id, event)
+        except UnauthenticatedError:  # taken back since
+            raise
         except (GraphQLError, RebloomError) as error:
             if come_again(error) is not None:
                 raise UnavailableError("The database is in trouble.") from error

@@ -58,6 +58,8 @@ class StorefrontViewer(Protocol):
     def shop(self) -> ShopContext: ...
     @property
     def customer_id(self) -> int | None: ...
+    @property
+    def address(self) -> str: ...
 
 
 Authenticate = Callable[[Request], Awaitable[MerchantCaller]]
@@ -140,11 +142,10 @@ def graphql_routes(
             viewer = await authenticate_viewer(request)
             context = await _context(request, viewer.shop, frozenset({Scope.ANY, Scope.READ_PRODUCTS}))
             context.viewer_id = viewer.customer_id
-            address = request.client.host if request.client else ""
-            return context, (viewer.shop.id, viewer.customer_id or address)
+            return context, (viewer.shop.id, viewer.customer_id or viewer.address)
 
         response = await _respond(request, storefront, open_context)
-        response.headers["Cache-Control"] = "private, no-store"
+        response.headers.update({"Cache-Control": "private, no-store", "Vary": "*"})
         return response
 
     async def opened(socket: WebSocket, credential: str | None) -> Opened:

@@ -28,6 +28,9 @@ from plugin.ledger.trouble import come_again
 
 PROTOCOL: Final = "graphql-transport-ws"
 _LONGEST_ID: Final = 128
+_LONGEST_REASON: Final = 123  # bytes; https://www.rfc-editor.org/rfc/rfc6455#section-5.5
+# What the server gives a socket to call once a credential was shown: longer messages are taken from then on.
+ADMITTED: Final = "rebloom.admitted"
 _log = structlog.get_logger(__name__)
 
 
@@ -119,7 +122,7 @@ class Sockets:
                 return
         if socket.application_state is not WebSocketState.DISCONNECTED:
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-                await socket.close(code, reason)
+                await socket.close(code, reason.encode()[:_LONGEST_REASON].decode(errors="ignore"))
 
 
 @dataclass(slots=True)
@@ -141,6 +144,7 @@ class _Conversation:
             raise _ClosedError(4408, "Connection initialisation timeout") from None
         counted = (("of", opened.shop_id), bounds.of_shop), (("by", opened.payer), bounds.of_credential)
         with places.taken(*counted):
+            self.socket.scope.get("extensions", {}).get(ADMITTED, _nothing)()
             await self._send({"type": "connection_ack"})
             talk = asyncio.create_task(self._talk(opened))
             watch = asyncio.create_task(self._watch(credential))
@@ -191,7 +195,7 @@ class _Conversation:
             kind, name = message.get("type"), message.get("id")
             if kind == "connection_init":
                 raise _ClosedError(4429, "Too many initialisation requests")
-            if kind not in {"subscribe", "complete"}:
+            if kind not in ("subscribe", "complete"):  # compared, not hashed: it may be a list
                 await self._pinged(message)
                 continue
             if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_ID:
@@ -274,6 +278,10 @@ class _Conversation:
             if self.socket.application_state is not WebSocketState.CONNECTED:
                 raise WebSocketDisconnect(1006)
             await self.socket.send_text(orjson.dumps(message).decode())
+
+
+def _nothing() -> None:
+    """Of a server that bounds messages by itself."""
 
 
 def _credential(payload: object) -> str | None:

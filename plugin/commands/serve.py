@@ -40,7 +40,7 @@ def server_config(
         server_header=False,
         date_header=True,
         backlog=2_048,
-        ws_max_size=1_000_000,
+        ws_max_size=256 * 1024,
         ws_ping_interval=20,
         ws_ping_timeout=20,
         timeout_keep_alive=15,

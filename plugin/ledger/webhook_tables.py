@@ -20,7 +20,7 @@ class WebhookEndpoint(ShopRow):
     scopes = column.text()
     token_id = column.integer(null=True)
     secret = column.text()  # sealed
-    old_secret = column.text(null=True)  # sealed; signs, too, until then
+    old_secret = column.text(null=True)  # sealed; those that sign, too, until then, the newest first
     old_until = column.instant(null=True)
     created_at = column.instant()
     seen = column.integer()

@@ -22,6 +22,7 @@ from plugin.errors import RebloomError
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 LONGEST_URL: Final = 2_000
 _LOOKING_UP: Final = 5.0  # seconds
+_NOWHERE: Final = "The host's name leads to no public address."
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 # https://www.iana.org/assignments/ipv6-address-space: all that is routed. What is outside carries an IPv4 address
 # (mapped, translated, NAT64) or is local.
@@ -84,20 +85,21 @@ def fault_of(url: str, *, loopback: bool) -> str | None:
 
 
 async def resolved(host: str, port: int) -> list[str]:
-    """Every address of a name, as the system's resolver has it."""
+    """Every address of a name, in the order in which the system would try them (RFC 6724)."""
     look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     found = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, look)
-    return sorted({str(entry[4][0]) for entry in found})
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-async def address_for(host: str, port: int, *, loopback: bool, resolve: Resolve = resolved) -> str:
-    """The address to connect to. Raises NotPublicError when the name has none, or any that is not public."""
+async def addresses_for(host: str, port: int, *, loopback: bool, resolve: Resolve = resolved) -> list[str]:
+    """The addresses to connect to, in their order. Raises NotPublicError when the name has none, or any that is not
+    public; always with the same words, so that nobody learns which names there are inside."""
     try:
         async with asyncio.timeout(_LOOKING_UP):
             found = await resolve(host, port)
     except (OSError, TimeoutError, UnicodeError):
-        raise NotPublicError("The host's name leads to no address.") from None
+        raise NotPublicError(_NOWHERE) from None
     allowed = host in _LOOPBACK and loopback
     if not found or not all(allowed or is_public(address) for address in found):
-        raise NotPublicError("The host's name leads to an address that is not public.")
-    return found[0]
+        raise NotPublicError(_NOWHERE)
+    return found

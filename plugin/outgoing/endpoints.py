@@ -17,6 +17,7 @@ from plugin.ledger.store import Store
 
 MOST_ENDPOINTS: Final = 20  # of a shop
 OLD_SECRET_SIGNS: Final = 24 * 3_600_000_000  # microseconds after a rotation
+OLD_SECRETS: Final = 3  # that sign beside the newest
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 REVOKED: Final = "The partner token that made it was revoked."
 _SECRET_BYTES: Final = 24
@@ -156,15 +157,28 @@ async def delete_endpoint(store: Store, shop_id: int, endpoint_id: int) -> bool:
 
 
 async def rotate_secret(store: Store, shop_id: int, endpoint_id: int, *, now: int) -> str | None:
-    """A new secret; the old one signs beside it for a day. None where there is no such endpoint."""
+    """A new secret; for a day those that signed until now sign beside it, also when it is replaced within the day, so
+    that a second call takes nothing from a receiver that knows the first. None where there is no such endpoint."""
     secret = new_secret()
     async with store.database.transaction() as session:
-        done = await session.execute(
-            "UPDATE webhook_endpoints SET old_secret = secret, old_until = $3, secret = $4"
-            " WHERE shop_id = $1 AND id = $2",
-            shop_id, endpoint_id, now + OLD_SECRET_SIGNS, store.vault.seal(secret),
+        rows = await session.fetch(  # writes, and so holds the row against another rotation
+            "UPDATE webhook_endpoints SET old_secret = CASE WHEN old_until > $3 THEN old_secret END"
+            " WHERE shop_id = $1 AND id = $2 RETURNING secret, old_secret",
+            shop_id, endpoint_id, now,
         )  # fmt: skip
-    return secret if done else None
+        if not rows:
+            return None
+        before = _opened(store, *rows[0])[:OLD_SECRETS]
+        await session.execute(
+            "UPDATE webhook_endpoints SET old_secret = $3, old_until = $4, secret = $5 WHERE shop_id = $1 AND id = $2",
+            shop_id, endpoint_id, store.vault.seal(" ".join(before)), now + OLD_SECRET_SIGNS, store.vault.seal(secret),
+        )  # fmt: skip
+    return secret
+
+
+def _opened(store: Store, *sealed: str | None) -> list[str]:
+    """Secrets, of which one sealed text may hold several."""
+    return [secret for text in sealed if text is not None for secret in store.vault.open(text).split(" ")]
 
 
 async def letter_of(store: Store, shop_id: int, endpoint_id: int, number: int, *, now: int) -> Letter | None:
@@ -183,9 +197,8 @@ async def letter_of(store: Store, shop_id: int, endpoint_id: int, number: int, *
     if not rows:
         return None
     url, secret, old_secret, payload, attempts = rows[0]
-    secrets_ = [store.vault.open(sealed) for sealed in (secret, old_secret) if sealed is not None]
     opened = None if payload is None else store.vault.open(payload)
-    return Letter(store.vault.open(url), secrets_, opened, attempts or 0)
+    return Letter(store.vault.open(url), _opened(store, secret, old_secret), opened, attempts or 0)
 
 
 async def is_revoked(reader: Database | Session, shop_id: int, token_id: int) -> bool:

@@ -27,7 +27,7 @@ from plugin.errors import BadRequestError
 from plugin.ledger.database import Upsert
 from plugin.ledger.events import Told, told_since
 from plugin.ledger.store import Store
-from plugin.outgoing.addresses import NotPublicError, Resolve, address_for, resolved
+from plugin.outgoing.addresses import NotPublicError, Resolve, addresses_for, resolved
 from plugin.outgoing.endpoints import (
     DELIVERED,
     FAILED,
@@ -44,6 +44,8 @@ from plugin.shops import ShopContext
 
 _AT_ONCE: Final = 200  # events of one transaction, deliveries of one look
 _WITHIN: Final = 15.0  # seconds of one request
+_CONNECTING: Final = 4.0  # seconds, to one address
+_TRIED: Final = 3  # addresses of a name
 _SLOW: Final = 5.0  # seconds after which an answer ends its endpoint's turn: a job holds a place that others wait for
 _IN_A_ROW: Final = 3  # failures that end it: one bad delivery must not hold up the others, nor a dead receiver us
 _RUN: Final = 30.0  # seconds after which a job begins no further request; the next minute's goes on
@@ -96,8 +98,8 @@ class Sender:
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         try:
             async with asyncio.timeout(_WITHIN):
-                address = await address_for(host, port, loopback=self.loopback, resolve=self.resolve)
-                return await self._sent(httpx.URL(url), host, address, headers, body)
+                judged = await addresses_for(host, port, loopback=self.loopback, resolve=self.resolve)
+                return await self._sent_to_one(judged[:_TRIED], httpx.URL(url), host, headers, body)
         except NotPublicError as error:
             return Answer(None, str(error))
         except TimeoutError:
@@ -105,11 +107,27 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - a stranger's server decides what goes wrong, and no other must suffer
             return Answer(None, f"The connection failed ({type(error).__name__}).")
 
+    async def _sent_to_one(
+        self, addresses: Sequence[str], url: httpx.URL, host: str, headers: dict[str, str], body: str
+    ) -> Answer:
+        """To the first that a connection can be made to: not every machine reaches both families of addresses."""
+        *others, last = addresses
+        for address in others:
+            try:
+                return await self._sent(url, host, address, headers, body)
+            except (httpx.ConnectError, httpx.ConnectTimeout):  # nothing was sent
+                continue
+        return await self._sent(url, host, last, headers, body)
+
     async def _sent(self, url: httpx.URL, host: str, address: str, headers: dict[str, str], body: str) -> Answer:
         """To the address that was judged; the certificate must still be the host's. No proxy of the environment, which
         would look the name up again; no redirect is followed."""
         client = httpx.AsyncClient(  # one a request: by its pool two hosts of one address would share a certificate
-            verify=self.tls, timeout=_WITHIN, follow_redirects=False, trust_env=False, transport=self.transport
+            verify=self.tls,
+            timeout=httpx.Timeout(_WITHIN, connect=_CONNECTING),
+            follow_redirects=False,
+            trust_env=False,
+            transport=self.transport,
         )
         async with client:
             request = client.build_request(
@@ -156,7 +174,8 @@ class Outgoing:
         if endpoint.token_id is not None and await is_revoked(self.store.database, shop.id, endpoint.token_id):
             await self._switch_off(shop, endpoint, REVOKED)
             return 0, 0
-        return await self._make(shop, endpoint, ends), await self._send_to(shop, endpoint, ends)
+        halfway = (self.clock() + ends) / 2  # however much has come true, what was made before is sent, too
+        return await self._make(shop, endpoint, halfway), await self._send_to(shop, endpoint, ends)
 
     async def _make(self, shop: ShopContext, endpoint: Endpoint, ends: float) -> int:
         made, seen = 0, endpoint.seen

@@ -7,13 +7,23 @@ all places are taken, the one that has waited longest goes.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.http11 import Request
+
+from graphql_schema.sockets import ADMITTED
+
+_quiet = logging.getLogger("rebloom.sockets")
+_quiet.setLevel(logging.WARNING)  # below, uvicorn tells addresses with their query, and websockets each message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +34,7 @@ class Bounds:
     head: int = 32 * 1024  # request line and headers; a session token and cookies fit four times over
     head_within: float = 10.0
     reads_within: float = 30.0  # a client that takes nothing of its answer for so long is gone
+    unknown: int = 16 * 1024  # bytes of a socket's message before a credential was shown
 
 
 async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,11 +120,32 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class BoundedSocket(WebSocketsSansIOProtocol):
-    """uvicorn's WebSockets with the deadline for slow readers; `bounds` are the server's."""
+    """uvicorn's WebSockets with the deadline for slow readers, little held of whoever has shown no credential, and a
+    log that tells no address and no message; `bounds` are the server's."""
 
     bounds: ClassVar[Bounds]
 
     _stalled: asyncio.TimerHandle | None = None
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.logger = self.conn.logger = _quiet
+        self.conn.debug = False
+        self._longest, self.conn.max_message_size = self.conn.max_message_size, self.bounds.unknown
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            self.scope["extensions"][ADMITTED] = self._admitted  # type: ignore[assignment]  # ASGI lets a server put anything there
+
+    def _admitted(self) -> None:
+        self.conn.max_message_size = self._longest
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from plugin import metrics
 from plugin.errors import TooManyRequestsError
 from plugin.ledger.trouble import come_again
-from plugin.web.limits import MOST_BODIES, Lane, Meter, Often, lane_of, network_of
+from plugin.web.limits import MOST_BODIES, PAGES, Lane, Meter, Often, lane_of, network_of
 
 _METER: Final = "rebloom.meter"
 _SOON: Final = "2"  # seconds, where nothing better is known
@@ -89,7 +89,8 @@ class Guard:
             await self._app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        lane, answer = self._lane_of(scope["path"]), _Answer(send, uuid.uuid4().hex)
+        lane = self._lane_of(scope["path"])
+        answer = _Answer(send, uuid.uuid4().hex, kept=lane is PAGES)
         scope[_METER] = self._meter
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=answer.request_id):
@@ -208,10 +209,11 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 class _Answer:
-    """What is being answered, with the request's id on it."""
+    """What is being answered, with the request's id on it. `kept`: a cache may, where the answer says nothing."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, *, kept: bool) -> None:
         self._send = send
+        self._kept = kept
         self.request_id = request_id
         self.status = 0
         self.started = self.ended = False
@@ -219,7 +221,10 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started, self.status = True, message["status"]
-            MutableHeaders(scope=message).setdefault("X-Request-Id", self.request_id)
+            headers = MutableHeaders(scope=message)
+            headers.setdefault("X-Request-Id", self.request_id)
+            if not self._kept:
+                headers.setdefault("Cache-Control", "no-store")
         elif not message.get("more_body", False):
             self.ended = True
         await self._send(message)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
 
 import structlog
 from starlette.requests import Request
@@ -15,18 +14,20 @@ from plugin.domain.ids import LARGEST_ID
 from plugin.errors import BadRequestError, NotFoundError, UnauthenticatedError
 from plugin.installations import UNINSTALLED
 from plugin.shops import ShopContext, shop_by_domain
+from plugin.web.limits import network_of
 
-PROXY_HEADERS: Final = {"Cache-Control": "private, no-store", "Vary": "*"}
 _CUSTOMER = re.compile(r"[1-9][0-9]{0,18}")
 _PREFIX = re.compile(r"(/[A-Za-z0-9_-]{1,64}){2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
-    """A visitor of the shop's storefront; `customer_id` None when nobody is logged in."""
+    """A visitor of the shop's storefront; `customer_id` None when nobody is logged in. `address`: whom requests of
+    nobody are counted for, an IP address or the network of an IPv6 one."""
 
     shop: ShopContext
     customer_id: int | None
+    address: str
 
 
 async def authenticate_proxy(request: Request) -> Viewer:
@@ -44,7 +45,17 @@ async def authenticate_proxy(request: Request) -> Viewer:
     if shop.status == UNINSTALLED:
         raise UnauthenticatedError("The app proxy is that of a shop which has not installed Rebloom.")
     structlog.contextvars.bind_contextvars(shop_id=shop.id)
-    return Viewer(shop=shop, customer_id=customer_id)
+    return Viewer(shop=shop, customer_id=customer_id, address=_visitor(request))
+
+
+def _visitor(request: Request) -> str:
+    """The platform puts the visitor's address last into X-Forwarded-For; proxies of ours put the platform's behind it.
+    Only to be asked of a signed request: anybody else may say anything."""
+    client = request.client.host if request.client else ""
+    told = [part.strip() for part in ",".join(request.headers.getlist("x-forwarded-for")).split(",") if part.strip()]
+    if request.app.state.settings.trusted_proxies and client in told:
+        told = told[: -1 - told[::-1].index(client)]
+    return network_of((told or [client])[-1][:64])
 
 
 def _customer(text: str) -> int | None:

@@ -31,7 +31,7 @@ PATHS = {"graphql": ("/graphql", "a"), "storefront": ("/storefront/graphql", "a:
 # Kind of id: one of B alone, one of nobody. Offers' are found by asking.
 NUMBERS = {
     "shopify/Customer": ("9001", "9000"), "shopify/Product": ("6", "7"), "rebloom/Segment": ("6", "7"),
-    "rebloom/PartnerToken": ("1", "2"), "rebloom/WebhookEndpoint": ("1", "2"), "shopify/Collection": ("9001", "9000"),
+    "rebloom/PartnerToken": ("1", "2"), "shopify/Collection": ("9001", "9000"),
 }  # fmt: skip
 CUSTOMER, PRODUCT, SEGMENT = "shopify/Customer", "shopify/Product", "rebloom/Segment"
 ENDPOINT, DELIVERY = "rebloom/WebhookEndpoint", "delivery"
@@ -145,17 +145,19 @@ async def of_b(world: World) -> dict[str, tuple[str, str]]:
     )  # fmt: skip
     assert made["segmentCreate"]["segment"]["id"] == "gid://rebloom/Segment/6"
     assert made["partnerTokenCreate"]["partnerToken"]["id"] == "gid://rebloom/PartnerToken/1"
-    assert made["webhookEndpointCreate"]["endpoint"]["id"] == "gid://rebloom/WebhookEndpoint/1"
+    endpoint = made["webhookEndpointCreate"]["endpoint"]["id"]
+    number = int(endpoint.rpartition("/")[2])
     await world.store.database.execute(
         "INSERT INTO webhook_deliveries (shop_id, endpoint_id, number, payload, state, attempts, created_at)"
-        " VALUES ($1, 1, 1, $2, 'failed', 10, 0)",
-        world.b.id, world.store.vault.seal(CANARY),
+        " VALUES ($1, $2, 1, $3, 'failed', 10, 0)",
+        world.b.id, number, world.store.vault.seal(CANARY),
     )  # fmt: skip
     customer = '{ customer(id: "gid://shopify/Customer/9001") { offers(first: 1) { id } } }'
     offer = (await world.data(customer, caller="b"))["customer"]["offers"][0]["id"]
     assert offer.startswith("gid://rebloom/Offer/9001-")
     ids = {kind: (f"gid://{kind}/{foreign}", f"gid://{kind}/{never}") for kind, (foreign, never) in NUMBERS.items()}
-    ids[DELIVERY] = (f"msg_{world.b.id}_1_1", f"msg_{world.b.id}_1_2")
+    ids[ENDPOINT] = (endpoint, f"gid://rebloom/WebhookEndpoint/{number + 1}")
+    ids[DELIVERY] = (f"msg_{world.b.id}_{number}_1", f"msg_{world.b.id}_{number}_2")
     return {**ids, "rebloom/Offer": (offer, "gid://rebloom/Offer/9000-" + offer.rpartition("-")[2])}
 
 

@@ -76,6 +76,17 @@ def test_the_proxy_has_the_limits_of_the_app() -> None:
         assert f"limit_req zone={zone} burst={lane.address.burst} nodelay" in text
 
 
+def test_where_the_proxy_sets_one_header_it_sets_them_all() -> None:
+    """nginx inherits none there, and what a client says of its address would be believed."""
+    text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    blocks = [block.split("}")[0] for block in text.split("location ")[1:]]
+    setting = [block for block in blocks if "proxy_set_header" in block]
+    assert len(setting) == 2
+    for block in setting:
+        for name in ("Host", "X-Forwarded-For", "X-Forwarded-Proto", "Connection"):
+            assert f"proxy_set_header {name} " in block, (block, name)
+
+
 @pytest.mark.parametrize("script", ["backup.sh", "restore.sh", "upgrade.sh"])
 def test_the_scripts_are_plain_shell_and_can_be_run(script: str) -> None:
     path = DEPLOY / script

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import socket
+import threading
 
 import httpx
 import pytest
 
-from plugin.outgoing.addresses import NotPublicError, address_for, fault_of, is_public
+from plugin.outgoing.addresses import NotPublicError, addresses_for, fault_of, is_public
 from plugin.outgoing.sending import Sender
 
 INSIDE = [
@@ -68,7 +69,7 @@ async def test_one_address_inside_among_several_is_enough_to_refuse() -> None:
         return ["8.8.8.8", "10.0.0.7"]
 
     with pytest.raises(NotPublicError):
-        await address_for("hooks.example.com", 443, loopback=False, resolve=mixed)
+        await addresses_for("hooks.example.com", 443, loopback=False, resolve=mixed)
 
 
 async def test_a_name_that_answers_twice_is_asked_once_and_the_judged_address_is_connected_to() -> None:
@@ -86,8 +87,26 @@ async def test_a_name_that_answers_twice_is_asked_once_and_the_judged_address_is
     assert (await sender.post("https://hooks.example.com:8443/a?b=c", {}, "{}")).taken
     assert connected == [("8.8.8.8", "hooks.example.com:8443", "hooks.example.com")]
     refused = await sender.post("https://hooks.example.com:8443/a?b=c", {}, "{}")
-    assert (refused.status, refused.error) == (None, "The host's name leads to an address that is not public.")
+    assert (refused.status, refused.error) == (None, "The host's name leads to no public address.")
     assert len(connected) == 1
+
+
+async def test_another_judged_address_is_tried_where_the_first_takes_no_connection() -> None:
+    """A machine without IPv6 and a name with both."""
+    connected: list[str] = []
+
+    async def both(_: str, __: int) -> list[str]:
+        return ["2606:4700::1111", "8.8.8.8", "1.1.1.1"]
+
+    async def one_way(request: httpx.Request) -> httpx.Response:
+        connected.append(request.url.host)
+        if ":" in request.url.host:
+            raise httpx.ConnectError("no way")
+        return httpx.Response(204, stream=httpx.ByteStream(b""))
+
+    sender = Sender(resolve=both, transport=httpx.MockTransport(one_way))
+    assert (await sender.post("https://hooks.example.com/", {}, "{}")).status == 204
+    assert connected == ["2606:4700::1111", "8.8.8.8"]
 
 
 async def test_names_of_numbers_that_the_resolver_understands_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,8 +116,26 @@ async def test_names_of_numbers_that_the_resolver_understands_lead_nowhere(monke
     for host in ("2130706433", "0x7f000001", "0177.0.0.1", "127.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"):
         answer = await Sender().post(f"https://{host}/", {}, "{}")
         assert answer.status is None
-        assert "not public" in str(answer.error) or "no address" in str(answer.error)
+        assert answer.error == "The host's name leads to no public address."
     assert opened == []
+
+
+async def test_a_name_server_that_never_answers_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threads that the rest of the app computes in are few, and a lookup cannot be broken off."""
+    released = threading.Event()
+
+    def silent(*_: object, **__: object) -> list[object]:
+        released.wait(20)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    sending = [asyncio.create_task(Sender().post("https://hooks.example.com/", {}, "{}")) for _ in range(10)]
+    await asyncio.sleep(0.05)
+    try:
+        assert await asyncio.wait_for(asyncio.to_thread(sum, (1, 2)), 5) == 3
+    finally:
+        released.set()
+    assert {answer.status for answer in await asyncio.gather(*sending)} == {None}
 
 
 async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:

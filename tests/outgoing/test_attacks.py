@@ -3,9 +3,12 @@
 import asyncio
 import datetime as dt
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -14,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from standardwebhooks import Webhook
 
 from plugin.domain.instants import to_us
 from plugin.ledger.removals import delete_customer, merge_customers
@@ -100,6 +104,57 @@ async def test_a_redaction_while_payloads_are_made_leaves_nothing_of_her(bench: 
     assert await outgoing.run(bench.world.a) == {"made": 1, "sent": 1}
     assert "p6@shop.example" in sender.sent[0][1]
     assert [each["payload"] for each in await bench.sent(endpoint)] == [sender.sent[0][1]]
+
+
+class Lingering:
+    """A database whose transactions begin `other` before they write deliveries, and linger."""
+
+    def __init__(self, inner: Any, other: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.inner, self.other, self.doing = inner, other, list[asyncio.Task[None]]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with self.inner.transaction() as session:
+            write = session.upsert
+
+            async def upsert(*given: Any) -> None:
+                self.doing.append(asyncio.create_task(self.other()))
+                await asyncio.sleep(0.3)
+                await write(*given)
+
+            yield SimpleNamespace(fetch=session.fetch, execute=session.execute, upsert=upsert)
+
+
+async def test_a_redaction_at_the_instant_at_which_deliveries_are_written_takes_them_away(bench: Bench) -> None:
+    """It waits for the writer, and finds what was written."""
+    endpoint, _ = await bench.made()
+    await bench.moved(5)
+    outgoing = bench.outgoing(Acting(answers=(503,)))
+    database = Lingering(bench.world.store.database, lambda: redact(bench, 5))
+    outgoing.store = replace(outgoing.store, database=database)
+    assert (await outgoing.run(bench.world.a))["made"] == 1
+    await asyncio.gather(*database.doing)
+    assert await bench.sent(endpoint) == []
+    assert len(database.doing) == 1
+
+
+async def test_what_was_made_is_sent_although_more_comes_true_than_can_be_told(bench: Bench) -> None:
+    await bench.made()
+    for customer in range(1, 4):
+        await bench.moved(customer)
+    time, outgoing = [0.0], bench.outgoing(Acting())
+    inner = outgoing.payloads
+
+    async def heavy(*asked: Any) -> Any:
+        time[0] += 20
+        await bench.moved(4)
+        return await inner(*asked)
+
+    outgoing.payloads, outgoing.clock = heavy, lambda: time[0]
+    assert await outgoing.run(bench.world.a) == {"made": 3, "sent": 3}
 
 
 async def test_a_merge_while_payloads_are_made_keeps_them_with_the_living(bench: Bench) -> None:
@@ -194,6 +249,23 @@ async def test_a_new_endpoint_has_no_number_that_another_had(bench: Bench) -> No
     bench.world.app.state.now = lambda: bench.now + timedelta(seconds=1)
     again, _ = await bench.made()
     assert again != first
+
+
+async def test_a_second_rotation_takes_nothing_from_a_receiver_that_knows_the_first_secret(bench: Bench) -> None:
+    bench.world.app.state.now = lambda: bench.now
+    endpoint, first = await bench.made()
+    rotate = "mutation R($id: ID!) { webhookSecretRotate(id: $id) { secret } }"
+    later = [rows_of(await bench.world.data(rotate, id=endpoint))["secret"] for _ in range(2)]
+    await bench.moved(5)
+    await bench.run()
+    [(headers, body)] = bench.receiver.got
+    for secret in (first, *later):
+        Webhook(secret).verify(body, headers)
+    for _ in range(9):
+        await bench.world.data(rotate, id=endpoint)
+    await bench.moved(6)
+    await bench.run()
+    assert len(bench.receiver.got[1][0]["webhook-signature"].split(" ")) == 4
 
 
 async def test_as_many_as_there_may_be_are_made_at_once_and_none_fails_for_another(bench: Bench) -> None:

@@ -68,6 +68,7 @@ class Caller:
 class Viewer:
     shop: ShopContext
     customer_id: int | None
+    address: str = "203.0.113.7"
 
 
 @dataclass(slots=True)
