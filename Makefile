@@ -35,8 +35,9 @@ check: setup
 mutants: setup
 	$(BIN)/mutmut run
 
+# One thread of linear algebra: two that wait for each other by spinning take three times as long on a busy machine.
 bench: setup
-	$(BIN)/python -m tests.bench
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.bench
 
 # Needs the network: resolve the newest versions the ranges in pyproject.toml allow.
 lock: $(BIN)/uv

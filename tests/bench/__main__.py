@@ -57,13 +57,17 @@ def _show(figures: list[Figure]) -> None:
         reached = figure.ratio is None or figure.goal is None or figure.ratio >= figure.goal
         table.add_row(
             figure.name,
-            f"{figure.value:,.4g}" if figure.value < 1000 else f"{figure.value:,.0f}",
-            "" if figure.floor is None else f"{figure.floor:,.0f}",
+            _told(figure.value),
+            "" if figure.floor is None else _told(figure.floor),
             figure.unit,
             "" if figure.ratio is None else f"{figure.ratio:.2f}",
             "" if figure.goal is None else f"{'' if reached else 'missed: '}{figure.goal}",
         )
     Console().print(table)
+
+
+def _told(number: float) -> str:
+    return f"{number:,.4g}" if number < 1000 else f"{number:,.0f}"
 
 
 def _save(figures: list[Figure], path: Path) -> None:

@@ -3,9 +3,12 @@
 import asyncio
 import datetime as dt
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -101,6 +104,57 @@ async def test_a_redaction_while_payloads_are_made_leaves_nothing_of_her(bench: 
     assert await outgoing.run(bench.world.a) == {"made": 1, "sent": 1}
     assert "p6@shop.example" in sender.sent[0][1]
     assert [each["payload"] for each in await bench.sent(endpoint)] == [sender.sent[0][1]]
+
+
+class Lingering:
+    """A database whose transactions begin `other` before they write deliveries, and linger."""
+
+    def __init__(self, inner: Any, other: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.inner, self.other, self.doing = inner, other, list[asyncio.Task[None]]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with self.inner.transaction() as session:
+            write = session.upsert
+
+            async def upsert(*given: Any) -> None:
+                self.doing.append(asyncio.create_task(self.other()))
+                await asyncio.sleep(0.3)
+                await write(*given)
+
+            yield SimpleNamespace(fetch=session.fetch, execute=session.execute, upsert=upsert)
+
+
+async def test_a_redaction_at_the_instant_at_which_deliveries_are_written_takes_them_away(bench: Bench) -> None:
+    """It waits for the writer, and finds what was written."""
+    endpoint, _ = await bench.made()
+    await bench.moved(5)
+    outgoing = bench.outgoing(Acting(answers=(503,)))
+    database = Lingering(bench.world.store.database, lambda: redact(bench, 5))
+    outgoing.store = replace(outgoing.store, database=database)
+    assert (await outgoing.run(bench.world.a))["made"] == 1
+    await asyncio.gather(*database.doing)
+    assert await bench.sent(endpoint) == []
+    assert len(database.doing) == 1
+
+
+async def test_what_was_made_is_sent_although_more_comes_true_than_can_be_told(bench: Bench) -> None:
+    await bench.made()
+    for customer in range(1, 4):
+        await bench.moved(customer)
+    time, outgoing = [0.0], bench.outgoing(Acting())
+    inner = outgoing.payloads
+
+    async def heavy(*asked: Any) -> Any:
+        time[0] += 20
+        await bench.moved(4)
+        return await inner(*asked)
+
+    outgoing.payloads, outgoing.clock = heavy, lambda: time[0]
+    assert await outgoing.run(bench.world.a) == {"made": 3, "sent": 3}
 
 
 async def test_a_merge_while_payloads_are_made_keeps_them_with_the_living(bench: Bench) -> None:

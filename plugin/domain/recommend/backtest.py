@@ -1,7 +1,7 @@
 """Which method this shop's own past speaks for: rank by what was known at a cut, look at what was bought after it.
 
-A rolling temporal split: the horizon is a sixth of the shop's history, 7 to 30 days, and the last two horizons are each
-held out once. A case is a known customer who bought after the cut (new for you: products she had never bought; buy
+A rolling temporal split: the horizon is a sixth of the shop's history, 7 to 30 days, and the last three horizons are
+each held out once. A case is a known customer who bought after the cut (new for you: products she had never bought; buy
 again: all she bought), or, for bought together, a basket after the cut of which one product, chosen by its number, is
 known and the others are asked for; products that nobody bought before the cut are left out of baskets.
 Recall@10 is hits over all that was asked for, NDCG@10 with binary gains; both are means over cases, then over cuts.
@@ -24,10 +24,11 @@ from plugin.domain.recommend.methods import CATALOGUE, POPULARITY, POWERS, UNTES
 from plugin.domain.recommend.scorers import Scorer, top_of
 
 FIRST: Final = 10
-CUTS: Final = 2
+CUTS: Final = 3
 LEAST_CASES: Final = 50  # of all cuts together; with fewer the method is the plain one, untested
 MOST_CASES: Final = 1_500  # of one cut
 AGED: Final = 3  # methods that are tried with each half-life
+TRENDED: Final = 3  # and with each power of recent popularity
 BLOCK_ROWS: Final = 256
 _SHORTEST, _LONGEST = 7.0, 30.0
 _MARKS: Final = (" & ", " + ")
@@ -208,8 +209,9 @@ def _variants(found: dict[str, list[Figures]]) -> list[str]:
 
 def _trends(found: dict[str, list[Figures]]) -> list[str]:
     """The best so far, times recent popularity."""
-    best = max(found, key=lambda name: _mean(found[name]).recall, default=POPULARITY)
-    return [] if best.startswith("popularity") else [f"{best} x popularity^{power}" for power in POWERS]
+    ranked = sorted(found, key=lambda name: -_mean(found[name]).recall)
+    best = [name for name in ranked if not name.startswith("popularity")][:TRENDED]
+    return [f"{name} x popularity^{power}" for name in best for power in POWERS]
 
 
 def _firsts(ranked: Sequence[str], key: Callable[[str], str]) -> list[str]:
