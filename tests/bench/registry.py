@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-MODULES: Final = ("sync", "recommendations", "engine", "inbox", "push", "workers", "predictions", "kills")
+MODULES: Final = ("sync", "recommendations", "engine", "inbox", "push", "workers", "predictions", "kills", "api")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
