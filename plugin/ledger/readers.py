@@ -225,19 +225,22 @@ async def segment_counts(database: Database, shop_id: int, ids: Sequence[int]) -
 async def segments_of(
     database: Database, shop_id: int, ids: Sequence[int], page: PageRequest
 ) -> dict[int, list[SegmentRow]]:
-    """The same page of each customer's segments, by segment id."""
-
-    def one(bind: Binder, customer_id: int) -> str:
-        where = f"m.shop_id = {bind(shop_id)} AND m.customer_id = {bind(customer_id)}"
-        condition, order = keyset(bind, ("m.segment_id",), page, descending=False)
-        return (
-            f"SELECT m.customer_id, {_SEGMENT} FROM segment_members m JOIN segments s ON s.shop_id = m.shop_id AND "
-            f"s.id = m.segment_id WHERE {where}{condition} ORDER BY {order} LIMIT {bind(page.fetch)}"
-        )
-
-    return {
-        parent: [SegmentRow(*row[1:]) for row in rows] for parent, rows in (await pages_of(database, ids, one)).items()
-    }
+    """The same page of each customer's segments, by segment id. Numbered by a window and not by `pages_of`: a customer
+    is in few segments, while SQLite takes 30 ms to plan a union of fifty parts."""
+    bind = Binder([shop_id])
+    listed = bind.among(database, "m.customer_id", ids)
+    condition, order = keyset(bind, ("m.segment_id",), page, descending=False)
+    rows = await database.fetch(
+        f"SELECT * FROM (SELECT ROW_NUMBER() OVER (PARTITION BY m.customer_id ORDER BY {order}) AS place, "
+        f"m.customer_id, {_SEGMENT} FROM segment_members m JOIN segments s ON s.shop_id = m.shop_id "
+        f"AND s.id = m.segment_id WHERE m.shop_id = $1 AND {listed}{condition}) AS pages "
+        f"WHERE place <= {bind(page.fetch)} ORDER BY customer_id, place",
+        *bind.values,
+    )
+    found: dict[int, list[SegmentRow]] = {}
+    for row in rows:
+        found.setdefault(row[1], []).append(SegmentRow(*row[2:]))
+    return found
 
 
 async def members_of(

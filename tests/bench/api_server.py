@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from graphql_schema.pagination import Listing
-from plugin.commands.serve import server_config
+from plugin.commands.serve import keep_what_is_loaded, server_config
 from plugin.domain.lifecycles import MODELS
 from plugin.domain.reasons import Reason, text
 from plugin.ledger.database import Row
@@ -50,6 +50,7 @@ def main(what: str, url: str, port: int, statements: str = "") -> None:
         app = create_app(settings, with_worker=False)
     else:
         app = _bare(settings, orjson.loads(Path(statements).read_bytes()))
+    keep_what_is_loaded()
     uvicorn.Server(server_config(app, host="127.0.0.1", port=port)).run()
 
 
@@ -82,8 +83,8 @@ def _data(
     ordered = sorted(customers, key=lambda row: (row[0], row[2 + _LAST_ORDER] or 0, row[1]))
     stages = {row[1]: row for row in placed if row[0] == _MODEL.key}
     member, tags = defaultdict[int, list[Row]](list), defaultdict[int, list[str]](list)
-    for row in segments:
-        member[row[0]].append(row)
+    for row in segments:  # (place, customer, segment …)
+        member[row[1]].append(row)
     for who, tag in tagged:
         tags[who].append(tag)
     shown = ordered[:ROWS]
@@ -106,7 +107,7 @@ def _node(who: int, placed: Row, segments: list[Row], tags: list[str]) -> Mappin
             ],
         },
         "segments": {
-            "nodes": [{"id": f"gid://rebloom/Segment/{row[1]}", "name": row[2]} for row in segments[:PER_CUSTOMER]]
+            "nodes": [{"id": f"gid://rebloom/Segment/{row[2]}", "name": row[3]} for row in segments[:PER_CUSTOMER]]
         },
         "tags": tags,
     }
