@@ -25,6 +25,11 @@ from plugin.ledger.readers import sync_row
 from plugin.shops import ShopContext
 
 
+async def _customer(info: Info, number: int) -> Customer | None:
+    row = await info.context.loaders.customers.load(number)
+    return customer_of(row) if row is not None else None
+
+
 @strawberry.type(
     description="A customer came to another stage, or to another rung of it.",
     directives=[Access(scope=Scope.READ_CUSTOMERS)],
@@ -42,8 +47,7 @@ class StageChange:
 
     @strawberry.field(description="Who it is; null when she has been deleted or redacted since.")
     async def customer(self, info: Info) -> Customer | None:
-        row = await info.context.loaders.customers.load(self.customer_id)
-        return customer_of(row) if row is not None else None
+        return await _customer(info, self.customer_id)
 
     @strawberry.field(description="The comparisons that decided it.")
     def because(self) -> list[Reason]:
@@ -83,8 +87,7 @@ class SegmentMove:
 
     @strawberry.field(description="Who it is; null when she has been deleted or redacted since.")
     async def customer(self, info: Info) -> Customer | None:
-        row = await info.context.loaders.customers.load(self.customer_id)
-        return customer_of(row) if row is not None else None
+        return await _customer(info, self.customer_id)
 
 
 @strawberry.type(description="A customer took an offer up.", directives=[Access(scope=Scope.READ_OFFERS)])
@@ -100,8 +103,7 @@ class OfferAcceptance:
         directives=needs(Scope.READ_CUSTOMERS),
     )
     async def customer(self, info: Info) -> Customer | None:
-        row = await info.context.loaders.customers.load(self.customer_id)
-        return customer_of(row) if row is not None else None
+        return await _customer(info, self.customer_id)
 
 
 @strawberry.type(description="A copy of the shop was complete.", directives=[Access(scope=Scope.READ_SHOP)])
