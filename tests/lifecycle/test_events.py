@@ -110,6 +110,17 @@ async def test_an_edited_rule_moves_members_without_telling_partners_of_each(sto
     assert await heard(store) == []
 
 
+async def test_an_edited_ladder_tells_of_everybody_who_stands_elsewhere_by_it(store: Store, now: datetime) -> None:
+    await put_facts(store, 1, some_facts(7))
+    await recompute_shop(store, SHOP, as_of=now)
+    await refresh_fact_sheet(store, SHOP, now=now)
+    before = await placements(store)
+    await recompute_shop(store, a_shop(1, ladder=(10, 20, 30)), as_of=now)
+    after = await placements(store)
+    assert played(await heard(store), before, set()) == (after, set())
+    assert len(await heard(store)) == sum(before[key] != after[key] for key in before) > 5
+
+
 async def test_whoever_has_read_to_a_number_has_missed_none_before_it(store: Store) -> None:
     """Ten writers at once, each slow to commit, beside a reader that never looks back."""
 
