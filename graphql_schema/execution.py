@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
@@ -14,14 +15,16 @@ from typing import Any, Final, cast
 
 import strawberry
 import structlog
-from graphql import ExecutionResult, GraphQLError, OperationType, execute
+from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, OperationType, execute
 from graphql.execution import Executor, create_source_event_stream
 
 from graphql_schema.access import Scope
 from graphql_schema.context import Context
-from graphql_schema.cost import MOST_POINTS, Buckets, Price
+from graphql_schema.cost import Buckets
 from graphql_schema.documents import Checked, Documents, InvalidDocumentError
 from graphql_schema.permissions import AccessTable, scopes_needed
+from graphql_schema.plan import Planned, Plans
+from graphql_schema.price import MOST_POINTS, Price
 from graphql_schema.request import GraphQLRequest, RequestRefusedError
 from graphql_schema.schema import core
 from plugin.errors import (
@@ -38,6 +41,7 @@ from plugin.ledger.trouble import come_again
 _DEADLINE: Final = 30.0  # seconds of one request
 _MOST_ERRORS: Final = 20  # of one answer
 _PAID_LATER: Final = 1.0  # seconds until an event that could not be paid for is tried again
+_KEPT: Final = 512  # operations, as many as documents
 _LISTEN: Final = "A subscription is listened to over a WebSocket at this address, by graphql-transport-ws."
 _SHOWN: Final = (BadRequestError, ForbiddenError, NotFoundError, TooSlowError)  # their messages are written for callers
 _log = structlog.get_logger(__name__)
@@ -65,12 +69,30 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class _Prepared:
+    """What is known of an operation before it is asked for. `planned` None: always the library's."""
+
+    operation: OperationDefinitionNode
+    scopes: frozenset[Scope]
+    price: Price
+    planned: Planned | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
     """A request whose document is within its limits, valid and allowed to the credential."""
 
     request: GraphQLRequest
     checked: Checked
-    price: Price
+    prepared: _Prepared
+
+    @property
+    def kind(self) -> OperationType:
+        return self.prepared.operation.operation
+
+    @property
+    def requested(self) -> int:
+        return self.prepared.price.requested(self.request.variables)
 
 
 @dataclass(slots=True)
@@ -82,6 +104,11 @@ class Engine:
     buckets: Buckets
     documents: Documents
     hide_suggestions: bool = False
+    _prepared: OrderedDict[int, _Prepared] = field(default_factory=OrderedDict)
+    _plans: Plans = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._plans = Plans(self.schema)
 
     async def answer(
         self, request: GraphQLRequest, context: Context, *, payer: Hashable, reads_only: bool, request_id: str
@@ -91,7 +118,7 @@ class Engine:
         admitted = self._admitted(request, context, request_id, reads_only=reads_only)
         if isinstance(admitted, Answer):
             return admitted
-        if admitted.price.operation.operation is OperationType.SUBSCRIPTION:
+        if admitted.kind is OperationType.SUBSCRIPTION:
             return _refused([_error(_LISTEN, "BAD_REQUEST", request_id)])
         return await self._paid(admitted, context, payer, request_id)
 
@@ -106,10 +133,10 @@ class Engine:
         if isinstance(admitted, Answer):
             yield admitted
             return
-        if admitted.price.operation.operation is not OperationType.SUBSCRIPTION:
+        if admitted.kind is not OperationType.SUBSCRIPTION:
             yield await self._paid(admitted, context, payer, request_id)
             return
-        refused = self._charged(admitted.price.requested(), payer, request_id)
+        refused = self._charged(admitted.requested, payer, request_id)
         if refused is not None:
             yield refused
             return
@@ -129,7 +156,7 @@ class Engine:
             yield _refused([said(found, "INTERNAL", request_id)])
 
     async def _paid_in_time(
-        self, admitted: Admitted, context: Context, payer: Hashable, request_id: str, event: object
+        self, admitted: _Admitted, context: Context, payer: Hashable, request_id: str, event: object
     ) -> Answer:
         while True:
             answer = await self._paid(admitted, context, payer, request_id, event)
@@ -137,7 +164,7 @@ class Engine:
                 return answer
             await asyncio.sleep(_PAID_LATER)
 
-    async def _source(self, admitted: Admitted, context: Context) -> AsyncIterable[Any] | ExecutionResult:
+    async def _source(self, admitted: _Admitted, context: Context) -> AsyncIterable[Any] | ExecutionResult:
         executor = Executor.build(
             core(self.schema), admitted.checked.document, context_value=context,
             raw_variable_values=admitted.request.variables, operation_name=admitted.request.operation_name,
@@ -150,7 +177,7 @@ class Engine:
 
     def _admitted(
         self, request: GraphQLRequest, context: Context, request_id: str, *, reads_only: bool = False
-    ) -> Admitted | Answer:
+    ) -> _Admitted | Answer:
         """What may run and its price, or why not."""
         try:
             checked = self.documents.asked(request.query, request.document_id)
@@ -161,10 +188,28 @@ class Engine:
             return _refused([said(error, "BAD_REQUEST", request_id)])
         if reads_only and operation.operation is not OperationType.QUERY:
             raise RequestRefusedError(405, "METHOD_NOT_ALLOWED", "Send mutations by POST.", {"Allow": "POST"})
-        missing = scopes_needed(core(self.schema), self.access, operation, checked.fragments) - context.scopes
+        prepared = self._known(checked, operation)
+        missing = prepared.scopes - context.scopes
         if missing:
             return _refused([_denied(missing, request_id)])
-        return Admitted(request, checked, Price(core(self.schema), operation, checked.fragments, request.variables))
+        return _Admitted(request, checked, prepared)
+
+    def _known(self, checked: Checked, operation: OperationDefinitionNode) -> _Prepared:
+        """By the operation's place in memory, which is no other's while it is kept here."""
+        kept = self._prepared.get(id(operation))
+        if kept is not None:
+            self._prepared.move_to_end(id(operation))
+            return kept
+        schema, fragments = core(self.schema), checked.fragments
+        scopes = scopes_needed(schema, self.access, operation, fragments)
+        reads = operation.operation is OperationType.QUERY
+        prepared = _Prepared(
+            operation, scopes, Price(schema, operation, fragments), Planned.of(operation, fragments) if reads else None
+        )
+        self._prepared[id(operation)] = prepared
+        if len(self._prepared) > _KEPT:
+            self._prepared.popitem(last=False)
+        return prepared
 
     def _charged(self, requested: int, payer: Hashable, request_id: str) -> Answer | None:
         """`requested` is taken from the payer's bucket, or the refusal."""
@@ -178,10 +223,9 @@ class Engine:
         return None
 
     async def _paid(
-        self, admitted: Admitted, context: Context, payer: Hashable, request_id: str, event: object = None
+        self, admitted: _Admitted, context: Context, payer: Hashable, request_id: str, event: object = None
     ) -> Answer:
-        price = admitted.price
-        requested = price.requested()
+        requested = admitted.requested
         refused = self._charged(requested, payer, request_id)
         if refused is not None:
             return refused
@@ -189,7 +233,7 @@ class Engine:
         try:
             result = await self._executed(admitted, context, event)
             _refuse_trouble(result.errors or ())
-            actual = min(requested, price.actual(result.data))
+            actual = min(requested, admitted.prepared.price.actual(result.data))
         finally:
             self.buckets.give_back(payer, requested - actual)
         errors = [said(error, "INTERNAL", request_id) for error in (result.errors or ())[:_MOST_ERRORS]]
@@ -209,9 +253,14 @@ class Engine:
             "throttleStatus": self.buckets.status(payer),
         }
 
-    async def _executed(self, admitted: Admitted, context: Context, event: object) -> ExecutionResult:
+    async def _executed(self, admitted: _Admitted, context: Context, event: object) -> ExecutionResult:
         try:
             async with asyncio.timeout(_DEADLINE):
+                planned = admitted.prepared.planned
+                if planned is not None:
+                    data = await self._plans.data(planned, context, admitted.request.variables)
+                    if data is not None:
+                        return ExecutionResult(data, None)
                 result = execute(
                     core(self.schema),
                     admitted.checked.document,

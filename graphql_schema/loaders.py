@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from strawberry.dataloader import DataLoader
-
+from graphql_schema.batching import Loader
 from graphql_schema.pagination import Page
 from plugin.domain.offers import OfferPlacement
 from plugin.domain.outcomes import Outcomes
@@ -32,35 +30,27 @@ V = TypeVar("V")
 A = TypeVar("A", bound=Hashable)
 
 
-class _Shared(DataLoader[K, V]):
-    """Where a field that must not be null fails, graphql-core cancels its neighbours; what several of them wait for
-    must not be cancelled with the first of them, or those left would end the whole request."""
-
-    def load(self, key: K) -> Awaitable[V]:
-        return asyncio.shield(super().load(key))
-
-
-def _by_id(read: Callable[[Sequence[int]], Awaitable[Mapping[int, V]]]) -> DataLoader[int, V | None]:
+def _by_id(read: Callable[[Sequence[int]], Awaitable[Mapping[int, V]]]) -> Loader[int, V | None]:
     async def load(ids: list[int]) -> list[V | None]:
         found = await read(ids)
         return [found.get(number) for number in ids]
 
-    return _Shared(load)
+    return Loader(load)
 
 
 def _lists(
     read: Callable[[Sequence[int], A], Awaitable[Mapping[int, list[V]]]],
-) -> DataLoader[tuple[int, A], list[V]]:
+) -> Loader[tuple[int, A], list[V]]:
     """Keys are (parent, arguments): one read for each different set of arguments, whatever the number of parents."""
 
     async def load(keys: list[tuple[int, A]]) -> list[list[V]]:
-        found = {
-            arguments: await read([parent for parent, same in keys if same == arguments], arguments)
-            for arguments in dict.fromkeys(arguments for _, arguments in keys)
-        }
+        parents: dict[A, list[int]] = {}
+        for parent, arguments in keys:
+            parents.setdefault(arguments, []).append(parent)
+        found = {arguments: await read(asked, arguments) for arguments, asked in parents.items()}
         return [found[arguments].get(parent, []) for parent, arguments in keys]
 
-    return _Shared(load)
+    return Loader(load)
 
 
 class Loaders:
@@ -69,49 +59,45 @@ class Loaders:
     def __init__(self, store: Store, shop: ShopContext, now: datetime) -> None:
         self._store, self._shop, self._now = store, shop, now
         database, shop_id = store.database, shop.id
-        self.customers: DataLoader[int, CustomerRow | None] = _by_id(
+        self.customers: Loader[int, CustomerRow | None] = _by_id(
             lambda ids: readers.customers_by_id(database, shop_id, ids)
         )
-        self.persons: DataLoader[int, str | None] = _by_id(lambda ids: readers.sealed_persons(database, shop_id, ids))
-        self.segments: DataLoader[int, SegmentRow | None] = _by_id(
+        self.persons: Loader[int, str | None] = _by_id(lambda ids: readers.sealed_persons(database, shop_id, ids))
+        self.segments: Loader[int, SegmentRow | None] = _by_id(
             lambda ids: readers.segments_by_id(database, shop_id, ids)
         )
-        self.segment_counts: DataLoader[int, int | None] = _by_id(
+        self.segment_counts: Loader[int, int | None] = _by_id(
             lambda ids: readers.segment_counts(database, shop_id, ids)
         )
-        self.rfm_taken_at: DataLoader[int, int | None] = _by_id(lambda shops: readers.rfm_taken_at(database, shops))
-        self.predictions: DataLoader[int, PredictionRow | None] = _by_id(
-            lambda ids: predictions_of(database, shop_id, ids)
-        )
-        self.prediction_models: DataLoader[int, list[PredictionModelRow] | None] = _by_id(self._prediction_models)
-        self.products: DataLoader[int, ProductRow | None] = _by_id(
+        self.rfm_taken_at: Loader[int, int | None] = _by_id(lambda shops: readers.rfm_taken_at(database, shops))
+        self.predictions: Loader[int, PredictionRow | None] = _by_id(lambda ids: predictions_of(database, shop_id, ids))
+        self.prediction_models: Loader[int, list[PredictionModelRow] | None] = _by_id(self._prediction_models)
+        self.products: Loader[int, ProductRow | None] = _by_id(
             lambda ids: readers.products_by_id(database, shop_id, ids)
         )
-        self.tags: DataLoader[int, list[str] | None] = _by_id(self._wanted_tags)
-        self.placements: DataLoader[tuple[int, int | None], list[PlacementRow]] = _lists(self._placements)
-        self.transitions: DataLoader[tuple[int, tuple[str, Page]], list[TransitionRow]] = _lists(
+        self.tags: Loader[int, list[str] | None] = _by_id(self._wanted_tags)
+        self.placements: Loader[tuple[int, int | None], list[PlacementRow]] = _lists(self._placements)
+        self.transitions: Loader[tuple[int, tuple[str, Page]], list[TransitionRow]] = _lists(
             lambda ids, how: stage_readers.transitions_page(database, shop_id, ids, *how)
         )
-        self.superseded: DataLoader[tuple[int, tuple[str, int]], list[SupersededRow]] = _lists(
+        self.superseded: Loader[tuple[int, tuple[str, int]], list[SupersededRow]] = _lists(
             lambda ids, how: stage_readers.superseded(database, shop_id, ids, *how)
         )
-        self.segments_of: DataLoader[tuple[int, Page], list[SegmentRow]] = _lists(
+        self.segments_of: Loader[tuple[int, Page], list[SegmentRow]] = _lists(
             lambda ids, page: readers.segments_of(database, shop_id, ids, page)
         )
-        self.members_of: DataLoader[tuple[int, Page], list[CustomerRow]] = _lists(
+        self.members_of: Loader[tuple[int, Page], list[CustomerRow]] = _lists(
             lambda ids, page: readers.members_of(database, shop_id, ids, page)
         )
-        self.journeys: DataLoader[tuple[int, Page], list[JourneyRow]] = _lists(
+        self.journeys: Loader[tuple[int, Page], list[JourneyRow]] = _lists(
             lambda ids, page: journeys_of(database, shop_id, ids, page)
         )
-        self.offers: DataLoader[tuple[int, tuple[OfferPlacement | None, int]], list[OfferDecision]] = _lists(
-            self._offers
-        )
-        self.outcomes: DataLoader[tuple[int, int], Mapping[str, Outcomes]] = _Shared(self._outcomes)
-        self.webhook_payloads: DataLoader[tuple[int, int], str | None] = _Shared(self._webhook_payloads)
-        self.proofs: DataLoader[int, Counted | None] = _by_id(self._proofs)
-        self.accounts: DataLoader[int, Account | None] = _by_id(self._accounts)
-        self.decisions: DataLoader[tuple[int, OfferPlacement | None], list[OfferDecision | Refusal]] = _lists(
+        self.offers: Loader[tuple[int, tuple[OfferPlacement | None, int]], list[OfferDecision]] = _lists(self._offers)
+        self.outcomes: Loader[tuple[int, int], Mapping[str, Outcomes]] = Loader(self._outcomes)
+        self.webhook_payloads: Loader[tuple[int, int], str | None] = Loader(self._webhook_payloads)
+        self.proofs: Loader[int, Counted | None] = _by_id(self._proofs)
+        self.accounts: Loader[int, Account | None] = _by_id(self._accounts)
+        self.decisions: Loader[tuple[int, OfferPlacement | None], list[OfferDecision | Refusal]] = _lists(
             self._decisions
         )
 

@@ -12,7 +12,7 @@ import binascii
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import orjson
 import strawberry
@@ -127,8 +127,46 @@ def page_of(
     )
 
 
+class _Shown(Generic[Row]):
+    """What is asked of a connection is made when it is asked for: a page without `edges` needs no row's cursor."""
+
+    def __init__(
+        self,
+        listing: Listing,
+        page: Page,
+        rows: Sequence[Row],
+        node: Callable[[Row], Any],
+        position: Callable[[Row], Position],
+    ) -> None:
+        self._listing, self._page, self._node, self._position = listing, page, node, position
+        self._more = len(rows) > page.size
+        kept = rows[: page.size] if self._more else rows
+        self._rows = kept[::-1] if page.backward else kept
+
+    @property
+    def nodes(self) -> list[Any]:
+        return [self._node(row) for row in self._rows]
+
+    @property
+    def edges(self) -> list[Edge[Any]]:
+        return [Edge(cursor=self._cursor(row), node=self._node(row)) for row in self._rows]
+
+    @property
+    def page_info(self) -> PageInfo:
+        page, rows, more = self._page, self._rows, self._more
+        return PageInfo(
+            has_next_page=page.before is not None if page.backward else more,
+            has_previous_page=more if page.backward else page.after is not None,
+            start_cursor=self._cursor(rows[0]) if rows else None,
+            end_cursor=self._cursor(rows[-1]) if rows else None,
+        )
+
+    def _cursor(self, row: Row) -> str:
+        return self._listing.cursor(self._position(row))
+
+
 def connection(
-    kind: type[C],
+    kind: type[C],  # noqa: ARG001 - says what is shown
     listing: Listing,
     page: Page,
     rows: Sequence[Row],
@@ -136,18 +174,4 @@ def connection(
     position: Callable[[Row], Position],
 ) -> C:
     """The page of `rows`, which were read in the direction of the page with `page.fetch` as the limit."""
-    kept = list(rows[: page.size])
-    more = len(rows) > page.size
-    if page.backward:
-        kept.reverse()
-    edges = [Edge(cursor=listing.cursor(position(row)), node=node(row)) for row in kept]
-    return kind(
-        edges=edges,
-        nodes=[edge.node for edge in edges],
-        page_info=PageInfo(
-            has_next_page=page.before is not None if page.backward else more,
-            has_previous_page=more if page.backward else page.after is not None,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
-        ),
-    )
+    return cast("C", _Shown(listing, page, rows, node, position))

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import strawberry
 
 from graphql_schema.access import Access, Scope, costs, needs
+from graphql_schema.batching import for_many
 from graphql_schema.context import Info, calendar_of, certain, instant
+from graphql_schema.customers import many
 from graphql_schema.node import Node
 from graphql_schema.offers.loyalty import LoyaltyAccount, account_type
 from graphql_schema.offers.types import Offer, OfferVerdict, check_first, offer_of, verdict_of
@@ -23,7 +25,6 @@ from graphql_schema.stages.types import (
     StageTransitionConnection,
     SupersededTransition,
     model_named,
-    placement_of,
     superseded_of,
     transition_of,
 )
@@ -33,7 +34,6 @@ from plugin.domain.ids import gid
 from plugin.domain.instants import to_us
 from plugin.domain.money import SCALE
 from plugin.domain.offers import OfferPlacement
-from plugin.errors import NotFoundError
 from plugin.ledger.facts import read_person
 from plugin.ledger.readers import CustomerRow
 
@@ -118,15 +118,13 @@ class Customer(Node):
 
     @strawberry.field(description="Her place in a lifecycle model: the shop's primary one when none is named.")
     async def stage(self, info: Info, model: str | None = strawberry.UNSET) -> StagePlacement:
-        wanted = model_named(info.context.shop, given(model) or info.context.shop.primary_model)
-        for placement in await self._placements(info):
-            if placement.model.key == wanted.key:
-                return placement
-        raise NotFoundError(f"This customer has no place in the lifecycle model {wanted.key} at that time.")
+        [placement] = await many.stage_of_each([self], info, model)
+        return placement
 
     @strawberry.field(description="Her place in each computed lifecycle model.")
     async def stages(self, info: Info) -> list[StagePlacement]:
-        return await self._placements(info)
+        [placements] = await many.stages_of_each([self], info)
+        return placements
 
     @strawberry.field(
         description="Her changes of stage in one model, newest first, up to `asOf` if given; 10 without a size.",
@@ -205,12 +203,8 @@ class Customer(Node):
         last: int | None = strawberry.UNSET,
         before: str | None = strawberry.UNSET,
     ) -> Annotated[SegmentConnection, strawberry.lazy("graphql_schema.segments.types")]:
-        from graphql_schema.segments.types import SegmentConnection, segment_of
-
-        listing = Listing(info.context.shop.id, ("segments of", str(self.row.id)))
-        page = page_of(listing, first, after, last, before, default=NESTED_SIZE)
-        rows = await info.context.loaders.segments_of.load((self.row.id, page))
-        return connection(SegmentConnection, listing, page, rows, segment_of, lambda row: (row.id,))
+        [segments] = await many.segments_of_each([self], info, first, after, last, before)
+        return segments
 
     @strawberry.field(description="What to offer her now, best first.", directives=needs(Scope.READ_OFFERS))
     async def offers(
@@ -259,12 +253,14 @@ class Customer(Node):
 
     @strawberry.field(description="The tags Rebloom wants on her in the shop.")
     async def tags(self, info: Info) -> list[str]:
-        return list(await info.context.loaders.tags.load(self.row.id) or [])
+        [tags] = await many.tags_of_each([self], info)
+        return tags
 
-    async def _placements(self, info: Info) -> list[StagePlacement]:
-        at = to_us(self.as_of) if self.as_of else None
-        rows = await info.context.loaders.placements.load((self.row.id, at))
-        return [placement_of(info.context.shop, row) for row in rows]
+
+for_many(Customer.stage)(many.stage_of_each)
+for_many(Customer.stages)(many.stages_of_each)
+for_many(Customer.segments)(many.segments_of_each)
+for_many(Customer.tags)(many.tags_of_each)
 
 
 def customer_of(row: CustomerRow, as_of: datetime | None = None) -> Customer:

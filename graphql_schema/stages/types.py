@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -224,15 +224,32 @@ class StagePlacement:
 
 
 def placement_of(shop: ShopContext, row: PlacementRow) -> StagePlacement:
-    model = model_named(shop, row.model)
-    return StagePlacement(
-        model=model_type(model),
-        stage=stage_named(model, row.stage),
-        rung=row.rung,
-        since=certain(row.since_at),
-        valid_until=instant(row.valid_until),
-        because_json=row.because,
-    )
+    [placement] = placements_of(shop, [row])
+    return placement
+
+
+def placements_of(shop: ShopContext, rows: Iterable[PlacementRow]) -> list[StagePlacement]:
+    """Many share the few models and stages of the shop."""
+    models: dict[str, tuple[Model, LifecycleModel]] = {}
+    stages: dict[tuple[str, str], Stage] = {}
+    found = []
+    for row in rows:
+        if row.model not in models:
+            model = model_named(shop, row.model)
+            models[row.model] = model, model_type(model)
+        if (row.model, row.stage) not in stages:
+            stages[row.model, row.stage] = stage_named(models[row.model][0], row.stage)
+        found.append(
+            StagePlacement(
+                model=models[row.model][1],
+                stage=stages[row.model, row.stage],
+                rung=row.rung,
+                since=certain(row.since_at),
+                valid_until=instant(row.valid_until),
+                because_json=row.because,
+            )
+        )
+    return found
 
 
 @strawberry.type(description="A change of stage or rung.", directives=_CUSTOMERS)

@@ -24,10 +24,11 @@ from graphql import (
 
 from graphql_schema.access import Scope
 from graphql_schema.context import Context, JobQueue, calendar_of
-from graphql_schema.cost import MOST_POINTS, Buckets, Price, Rate
+from graphql_schema.cost import Buckets, Rate
 from graphql_schema.documents import Checked, Documents, InvalidDocumentError
 from graphql_schema.execution import Answer, Engine
 from graphql_schema.permissions import scopes_needed
+from graphql_schema.price import MOST_POINTS, Price
 from graphql_schema.request import GraphQLRequest
 from graphql_schema.schema import MERCHANT_ACCESS, core, merchant_schema
 from plugin.domain.events import EventKind
@@ -104,7 +105,7 @@ def check_query(query: str, scopes: frozenset[Scope]) -> EventKind:
             f"A webhook tells of its event's own customer; {others.found} leads to others, whose redaction it would not"
             " follow. Ask for them by the API."
         )
-    points = Price(core(merchant_schema), operation, checked.fragments, {}).requested()
+    points = Price(core(merchant_schema), operation, checked.fragments).requested({})
     if points > MOST_POINTS:
         raise BadRequestError(f"This query costs {points} points; one may cost at most {MOST_POINTS}. Ask for less.")
     return _KINDS[name]
