@@ -23,7 +23,7 @@ demo: setup
 
 test: setup
 	$(BIN)/python tests/support/machine.py
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff check .

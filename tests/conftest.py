@@ -13,6 +13,9 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadScopeScheduling
 
 from plugin.ledger.database import Database
 from plugin.ledger.migrate import migrate
@@ -25,6 +28,29 @@ ENVIRONMENT = {
     "REBLOOM_ENCRYPTION_KEYS": "a-key-for-tests-of-thirty-two-characters",
     "SHOPIFY_SHOP_URL": "http://127.0.0.1:9292/{shop}",
 }
+
+# Tests that start, stop and kill whole processes, and wait for them: two at once would take each other's time.
+PROCESSES = ("tests/faults/", "tests/overload/", "tests/operations/", "tests/jobs/test_processes.py")
+
+# How long it takes to draw a value is the machine's business, where another test runs beside.
+hypothesis_settings.register_profile("beside others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("beside others")
+
+
+class _Lanes(LoadScopeScheduling):
+    """Of two workers one takes the tests of processes, one after the other, the other one file after file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "processes" if nodeid.startswith(PROCESSES) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _Lanes(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(PROCESSES))
 
 
 @pytest.fixture(scope="session")
