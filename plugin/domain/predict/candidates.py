@@ -120,9 +120,9 @@ def calibrated(raw: Scorer, lessons: Sequence[Lesson]) -> Scorer:
 
 def level_of(orders: OrderDays, cut: int, days: int) -> float:
     """By how much, in log odds, the shop's buyers will come back oftener than their own histories say: the season and
-    the growth that these do not show. Half of what its latest weeks differed by, beyond what such weeks differed by
-    before: a hazard learnt in the past is a little off in every shop, since the buyers of old add up. 0 without enough
-    past."""
+    the growth that these do not show. `_LASTING` of what its latest weeks differed by, beyond what such weeks differed
+    by before: a hazard learnt in the past is a little off in every shop, since the buyers of old add up. 0 without
+    enough past."""
     span = min(max(days // 2, _SHORTEST_LEVEL), _LONGEST_LEVEL)
     levels: list[float] = []
     while len(levels) < _MOST_LEVELS and (level := _surplus(orders, cut - len(levels) * span, span)) is not None:
