@@ -28,7 +28,7 @@ T = TypeVar("T")
 Values = list[Any]
 _LISTS: Final = frozenset({list, tuple})
 _NONE: Final = type(None)
-_CAST: Final = "__as_strawberry_type__"  # of an object that `strawberry.cast` says is of another type
+_USUAL: Final = frozenset({_NONE, str, int, float, bool, list, tuple})
 _INT: Final = range(-(2**31), 2**31)
 
 
@@ -55,7 +55,7 @@ class Run:
 def kinds_of(values: Iterable[object]) -> set[type]:
     """The classes of values. Raises UnusualError for what the library would raise or await."""
     kinds = set(map(type, values))
-    for kind in kinds:
+    for kind in kinds - _USUAL:
         if issubclass(kind, (BaseException, UndefinedType, Awaitable)):
             raise UnusualError(kind.__name__)
     return kinds
@@ -179,7 +179,8 @@ def _cut(lists: Values, written: Values) -> Values:
 
 @dataclass(frozen=True, slots=True)
 class Object(Writer):
-    """Objects of one type. `only`: the class they must be of, where the schema asks for it."""
+    """Objects of one type. `only`: the class they must be of, where the schema asks for it. One that stands in several
+    places, such as a segment that many customers are in, is written once."""
 
     keys: tuple[str, ...]
     steps: tuple[Step, ...]
@@ -191,11 +192,17 @@ class Object(Writer):
         return row  # type: ignore[no-any-return]  # values are whatever they are
 
     def _now(self, values: Values, kinds: set[type], run: Run) -> Values:
-        self._check(values, kinds)
-        return self._rows(values, [step.now(values, run) for step in self.steps])
+        self._check(kinds)
+        different = {id(value): value for value in values}
+        once = values if len(different) == len(values) else list(different.values())
+        return _spread(values, different, self._rows(once, [step.now(once, run) for step in self.steps]))
 
     async def _all(self, values: Values, kinds: set[type], run: Run) -> Values:
-        self._check(values, kinds)
+        self._check(kinds)
+        different = {id(value): value for value in values}
+        return _spread(values, different, await self._written(list(different.values()), run))
+
+    async def _written(self, values: Values, run: Run) -> Values:
         columns = [[] if step.later else step.now(values, run) for step in self.steps]
         waiting = [place for place, step in enumerate(self.steps) if step.later]
         if len(waiting) == 1:
@@ -206,8 +213,8 @@ class Object(Writer):
                 columns[place] = column
         return self._rows(values, columns)
 
-    def _check(self, values: Values, kinds: set[type]) -> None:
-        if self.only is not None and (kinds != {self.only} or any(hasattr(value, _CAST) for value in values)):
+    def _check(self, kinds: set[type]) -> None:
+        if self.only is not None and kinds != {self.only}:
             raise UnusualError("another class")
 
     def _rows(self, values: Values, columns: list[Values]) -> Values:
@@ -216,12 +223,20 @@ class Object(Writer):
         if any(len(column) != len(values) for column in columns):
             raise UnusualError("rows")
         keys = self.keys
-        return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+        return [dict(zip(keys, row)) for row in zip(*columns)]  # noqa: B905 - of one length
+
+
+def _spread(values: Values, different: Iterable[int], rows: Values) -> Values:
+    if len(rows) == len(values):
+        return rows
+    row_of = dict(zip(different, rows, strict=True))
+    return [row_of[id(value)] for value in values]
 
 
 @dataclass(frozen=True, slots=True)
 class Abstract(Writer):
-    """Objects of an interface, each written as its class is."""
+    """Objects of an interface, each written as its class is. Nothing here says by `strawberry.cast` that it is of
+    another class; a test sees to it."""
 
     classes: Mapping[type, Object]
 
@@ -235,7 +250,7 @@ class Abstract(Writer):
         return _ungrouped(values, groups, written)
 
     def _groups(self, values: Values, kinds: set[type]) -> dict[type, Values]:
-        if not kinds <= self.classes.keys() or any(hasattr(value, _CAST) for value in values):
+        if not kinds <= self.classes.keys():
             raise UnusualError("another class")
         return {kind: [value for value in values if type(value) is kind] for kind in kinds}
 

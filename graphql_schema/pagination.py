@@ -12,7 +12,7 @@ import binascii
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 import orjson
 import strawberry
@@ -53,9 +53,9 @@ class Connection(Generic[T]):
     page_info: PageInfo = strawberry.field(description="Where the page stands in the list.")
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A checked request for at most `size` rows after and before positions; `backward` counts from the end."""
+class Page(NamedTuple):
+    """A checked request for at most `size` rows after and before positions; `backward` counts from the end. A loader
+    hashes it for each row of a page."""
 
     size: int
     backward: bool = False

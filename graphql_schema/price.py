@@ -139,11 +139,10 @@ class _Field:
             return self.points
         if not isinstance(value, list):
             return self.points + 1 + self.below.answered(value)
-        rows = [row for row in value if row is not None]
-        if self.kind in {_Kind.ROWS, _Kind.CONNECTED}:
-            answered = self.below.answered_all(rows)
-            return self.points + (self.kind is _Kind.ROWS) + len(rows) + answered
-        return self.points + 1 + max(map(self.below.answered, rows), default=0)
+        rows = [row for row in value if row is not None] if None in value else value
+        if self.kind is _Kind.OBJECT:
+            return self.points + 1 + max(map(self.below.answered, rows), default=0)
+        return self.points + (self.kind is _Kind.ROWS) + len(rows) + self.below.answered_all(rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from plugin.domain.instants import from_us, to_us
 from plugin.errors import BadRequestError
 from plugin.ledger.store import Store
 from plugin.outgoing.endpoints import REVOKED
+from plugin.shops import ShopContext, ShopRow, context_of
 
 PREFIX: Final = "rbl_"
 SCOPES: Final = frozenset({
@@ -23,6 +24,7 @@ SCOPES: Final = frozenset({
 })  # fmt: skip
 # A merchant may do everything; a token must not make tokens.
 MERCHANT_SCOPES: Final = SCOPES | {"write_tokens"}
+_SHOP: Final = ", ".join(f"s.{column}" for column in ShopRow._fields)
 _TOKEN = re.compile(r"rbl_[A-Za-z0-9_-]{40}")
 _SHOWN: Final = 8  # letters of the token kept to recognise it by
 _LONGEST_NAME: Final = 100
@@ -42,9 +44,9 @@ class PartnerTokenInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartnerGrant:
-    """What a presented token may do."""
+    """What a presented token may do, in which shop."""
 
-    shop_id: int
+    shop: ShopContext
     token_id: int
     scopes: frozenset[str]
 
@@ -119,12 +121,15 @@ async def find_token(store: Store, token: str) -> PartnerGrant | None:
     if not _TOKEN.fullmatch(token):
         return None
     rows = await store.database.fetch(
-        "SELECT shop_id, id, scopes FROM partner_tokens WHERE token_hash = $1 AND revoked_at IS NULL", _hash(token)
+        f"SELECT t.id, t.scopes, {_SHOP} FROM partner_tokens t JOIN shops s ON s.id = t.shop_id"
+        " WHERE t.token_hash = $1 AND t.revoked_at IS NULL",
+        _hash(token),
     )
     if len(rows) != 1:
         return None
-    shop_id, token_id, scopes = rows[0]
-    return PartnerGrant(shop_id=shop_id, token_id=token_id, scopes=frozenset(scopes.split(",")))
+    token_id, scopes, *shop = rows[0]
+    shop_context = context_of(ShopRow._make(shop))
+    return PartnerGrant(shop=shop_context, token_id=token_id, scopes=frozenset(scopes.split(",")))
 
 
 def _hash(token: str) -> str:

@@ -12,6 +12,7 @@ from graphql_schema.pagination import NESTED_SIZE, Listing, Page, connection, gi
 from graphql_schema.stages.types import StagePlacement, model_named, placements_of
 from plugin.domain.instants import to_us
 from plugin.errors import NotFoundError
+from plugin.ledger.readers import SegmentRow
 from plugin.ledger.stage_readers import PlacementRow
 
 if TYPE_CHECKING:
@@ -50,12 +51,20 @@ async def segments_of_each(
     last: int | None = strawberry.UNSET,
     before: str | None = strawberry.UNSET,
 ) -> list[SegmentConnection]:
-    from graphql_schema.segments.types import SegmentConnection, segment_of
+    from graphql_schema.segments.types import Segment, SegmentConnection, segment_of
+
+    known: dict[int, Segment] = {}
+
+    def shown(row: SegmentRow) -> Segment:
+        """Many are in the same few segments."""
+        if row.id not in known:
+            known[row.id] = segment_of(row)
+        return known[row.id]
 
     asked = _pages("segments of", customers, info, first, after, last, before)
     found = await info.context.loaders.segments_of.load_many((number, page) for number, _, page in asked)
     return [
-        connection(SegmentConnection, listing, page, rows, segment_of, lambda row: (row.id,))
+        connection(SegmentConnection, listing, page, rows, shown, lambda row: (row.id,))
         for (_, listing, page), rows in zip(asked, found, strict=True)
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -272,7 +271,7 @@ def _until(page: Page, as_of: datetime | None) -> Page:
     if as_of is None:
         return page
     begin = to_us(as_of) + 1
-    return replace(page, after=(begin if page.after is None else min(begin, page.after[0]),))
+    return page._replace(after=(begin if page.after is None else min(begin, page.after[0]),))
 
 
 async def _person(info: Info, customer_id: int) -> PersonFact | None:

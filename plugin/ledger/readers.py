@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from plugin.ledger.database import Database, Row
 from plugin.ledger.paging import Binder, PageRequest, Position, keyset, pages_of
@@ -49,6 +49,7 @@ class CustomerRow:
 
 
 _CUSTOMER: Final = f"p.customer_id, {', '.join(f'p.{name}' for name in MEASURES)}"
+_LAST_ORDER_AT: Final = 2 + MEASURES.index("last_order_at")  # in a row with its part before it
 _LIVING: Final = (
     "FROM profiles p JOIN customers c ON c.shop_id = p.shop_id AND c.id = p.customer_id "
     "AND c.deleted_at IS NULL AND c.merged_into IS NULL"
@@ -115,7 +116,7 @@ async def _with_nulls_last(
 
 def _place(row: Row, page: PageRequest, *, reverse: bool) -> tuple[int, int, int]:
     sign = -1 if reverse != page.backward else 1
-    last_order_at = row[2 + MEASURES.index("last_order_at")]
+    last_order_at = row[_LAST_ORDER_AT]
     part = -row[0] if page.backward else row[0]
     return part, sign * (last_order_at or 0), sign * row[1]
 
@@ -181,8 +182,7 @@ async def sealed_persons(database: Database, shop_id: int, ids: Sequence[int]) -
 # --- segments ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentRow:
+class SegmentRow(NamedTuple):
     id: int
     name: str
     query: str
@@ -202,14 +202,14 @@ async def segments_page(database: Database, shop_id: int, page: PageRequest) -> 
         f"SELECT {_SEGMENT} FROM segments s WHERE s.shop_id = $1{condition} ORDER BY {order} LIMIT {bind(page.fetch)}",
         *bind.values,
     )
-    return [SegmentRow(*row) for row in rows]
+    return [SegmentRow._make(row) for row in rows]
 
 
 async def segments_by_id(database: Database, shop_id: int, ids: Sequence[int]) -> dict[int, SegmentRow]:
     bind = Binder([shop_id])
     listed = bind.among(database, "s.id", ids)
     rows = await database.fetch(f"SELECT {_SEGMENT} FROM segments s WHERE s.shop_id = $1 AND {listed}", *bind.values)
-    return {row[0]: SegmentRow(*row) for row in rows}
+    return {row[0]: SegmentRow._make(row) for row in rows}
 
 
 async def segment_counts(database: Database, shop_id: int, ids: Sequence[int]) -> dict[int, int]:
@@ -237,9 +237,11 @@ async def segments_of(
         f"WHERE place <= {bind(page.fetch)} ORDER BY customer_id, place",
         *bind.values,
     )
+    segments = {row[2]: row for row in rows}  # few, and many are in them
+    rows_of = {number: SegmentRow._make(row[2:]) for number, row in segments.items()}
     found: dict[int, list[SegmentRow]] = {}
     for row in rows:
-        found.setdefault(row[1], []).append(SegmentRow(*row[2:]))
+        found.setdefault(row[1], []).append(rows_of[row[2]])
     return found
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from plugin.ledger.database import Database, Row
 from plugin.ledger.paging import Binder, PageRequest, keyset, pages_of
 
 
-@dataclass(frozen=True, slots=True)
-class PlacementRow:
+class PlacementRow(NamedTuple):
     model: str
     customer_id: int
     stage: str
@@ -54,7 +53,7 @@ async def placements_at(database: Database, shop_id: int, ids: Sequence[int], at
 def _grouped(rows: Sequence[Row]) -> dict[int, list[PlacementRow]]:
     found: dict[int, list[PlacementRow]] = {}
     for row in rows:
-        found.setdefault(row[1], []).append(PlacementRow(*row))
+        found.setdefault(row[1], []).append(PlacementRow._make(row))
     return found
 
 

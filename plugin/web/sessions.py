@@ -12,7 +12,7 @@ from integrations.shopify.session_tokens import read_session_token
 from plugin.errors import NotFoundError, UnauthenticatedError
 from plugin.installations import UNINSTALLED
 from plugin.partners import MERCHANT_SCOPES, PREFIX, find_token
-from plugin.shops import ShopContext, shop_by_domain, shop_by_id
+from plugin.shops import ShopContext, asking_shop
 
 # With it, the page's App Bridge fetches a fresh session token and asks again.
 RETRY_HEADERS: Final = {"X-Shopify-Retry-Invalid-Session-Request": "1"}
@@ -50,11 +50,11 @@ async def authenticate_token(connection: HTTPConnection, token: str) -> Caller:
         grant = await find_token(state.store, token)
         if grant is None:
             raise UnauthenticatedError("The token is unknown or has been revoked.")
-        shop = _present(await shop_by_id(grant.shop_id))
+        shop = _present(grant.shop)
         return Caller(shop=shop, kind="partner", scopes=grant.scopes, user=None, token_id=grant.token_id)
     claims = read_session_token(token, state.settings, state.now())
     try:
-        shop = await shop_by_domain(claims.domain)
+        shop = await asking_shop(state.store.database, claims.domain)
     except NotFoundError as error:
         raise UnauthenticatedError(str(error)) from None
     return Caller(shop=_present(shop), kind="merchant", scopes=MERCHANT_SCOPES, user=claims.user)

@@ -104,7 +104,7 @@ async def _credential(request: Request, key: object) -> tuple[int, Teller]:
         if grant is not None:
             if WRITE_SCOPE not in grant.scopes:
                 raise ForbiddenError(f"This token lacks the scope {WRITE_SCOPE}.")
-            return grant.shop_id, PARTNER
+            return grant.shop.id, PARTNER
     raise UnauthenticatedError("Send the shop's write key or a partner token as Authorization: Bearer.")
 
 

@@ -1,8 +1,11 @@
 """Values are written as the library writes them, or not at all."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -12,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strawberry import UNSET
 
-from graphql_schema.levels import Leaf, Listed, UnusualError, kinds_of, together
+from graphql_schema.levels import Leaf, Listed, Object, Resolved, Step, UnusualError, kinds_of, together
 from graphql_schema.schema import core, merchant_schema
 from plugin.domain.offers import OfferKind, OfferPlacement
 
 LEAVES: Final = [
     kind for name, kind in core(merchant_schema).type_map.items() if is_leaf_type(kind) and name[:2] != "__"
 ]
+TEXT: Any = core(merchant_schema).type_map["String"]
 RUN: Any = None  # leaves ask nothing of it
 
 
@@ -71,8 +75,7 @@ def test_a_plan_writes_what_the_library_writes_and_nothing_where_it_fails(leaf: 
 
 
 def test_lists_in_lists_keep_their_lengths_and_gaps() -> None:
-    text = core(merchant_schema).type_map["String"]
-    item = Leaf.of(text, required=False)  # type: ignore[arg-type]  # a leaf
+    item = Leaf.of(TEXT, required=False)
     writer = Listed(False, False, Listed(False, False, item))
     values = [[["a", None], None, []], None, [], [("b",)]]
     assert writer.now(values, RUN) == [[["a", None], None, []], None, [], [["b"]]]
@@ -95,6 +98,33 @@ async def test_what_the_library_would_await_is_left_to_it() -> None:
     with pytest.raises(UnusualError):
         kinds_of([waiting])
     assert await waiting == "a"
+
+
+def test_an_object_in_several_places_is_written_once_and_equal_ones_are_not_mistaken() -> None:
+    asked: list[object] = []
+
+    @dataclass
+    class Thing:
+        name: str
+
+    def said(thing: Thing) -> str:
+        asked.append(thing)
+        return thing.name
+
+    arguments: Any = SimpleNamespace(of=lambda _: {})
+    step = Step(Resolved(said, None, arguments, info=False, later=False), Leaf.of(TEXT, required=True), later=False)
+    a, b, alike = Thing("a"), Thing("b"), Thing("a")
+    writer = Object(False, False, ("name",), (step,), Thing)
+    written = writer.now([a, None, b, a, alike, a], SimpleNamespace(variables=None))  # type: ignore[arg-type]  # all it asks
+    assert written == [{"name": "a"}, None, {"name": "b"}, {"name": "a"}, {"name": "a"}, {"name": "a"}]
+    assert len(asked) == 3
+    with pytest.raises(UnusualError):
+        writer.now([a, "another class"], RUN)
+
+
+def test_nothing_is_cast_to_another_class() -> None:
+    folder = Path(__file__).parents[2] / "graphql_schema"
+    assert [path for path in folder.rglob("*.py") if "strawberry.cast(" in path.read_text("utf-8")] == []
 
 
 async def test_together_ends_its_neighbours_first() -> None:
