@@ -9,6 +9,7 @@ import strawberry
 from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
+from graphql_schema.costs.queries import CostMutations, CostQueries
 from graphql_schema.customers.queries import CustomerQueries
 from graphql_schema.facts.queries import FactQueries
 from graphql_schema.metrics.queries import MetricQueries
@@ -31,13 +32,29 @@ from graphql_schema.webhooks.queries import WebhookMutations, WebhookQueries
 
 @strawberry.type(description="What can be asked. Everything is of the one shop the credential belongs to.")
 class Query(
-    ShopQueries, CustomerQueries, StageQueries, SegmentQueries, OfferQueries, FactQueries, MetricQueries, WebhookQueries
+    ShopQueries,
+    CustomerQueries,
+    StageQueries,
+    SegmentQueries,
+    OfferQueries,
+    FactQueries,
+    MetricQueries,
+    WebhookQueries,
+    CostQueries,
 ):
     pass
 
 
 @strawberry.type(description="What can be changed. What a user can mend comes back in `userErrors`.")
-class Mutation(ShopMutations, SegmentMutations, PolicyMutations, OfferMutations, TouchpointMutations, WebhookMutations):
+class Mutation(
+    ShopMutations,
+    SegmentMutations,
+    PolicyMutations,
+    OfferMutations,
+    TouchpointMutations,
+    WebhookMutations,
+    CostMutations,
+):
     pass
 
 

@@ -85,7 +85,8 @@ class Play:
         sides = counted.plays.get(self.key) if counted is not None else None
         if counted is None or counted.at is None or sides is None:
             return None
-        return proof_of(sides, counted.at, round(self.holdout_share * SHARE_SCALE), context.shop.currency)
+        share = round(self.holdout_share * SHARE_SCALE)
+        return proof_of(sides, counted.at, share, context.shop.currency, counted.uncosted.get(self.key, []))
 
 
 def play_of(play: plays.Play, currency: str) -> Play:

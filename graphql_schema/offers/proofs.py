@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -12,16 +12,18 @@ from graphql_schema.access import Access, Scope
 from graphql_schema.context import certain
 from graphql_schema.offers.discounts import Discount, discount_of
 from graphql_schema.scalars import Money, money
+from plugin.domain.ids import gid
 from plugin.domain.money import SCALE
 from plugin.domain.plays.play import SHARE_SCALE
 from plugin.domain.proof import needed as planning
 from plugin.domain.proof.arms import WINDOW_DAYS, Arm, Outcome, Side, incentive_of
 from plugin.domain.proof.uplift import Bounded, Proof, Verdict, of_incentive, prove
 from plugin.errors import BadRequestError
+from plugin.ledger.proofs import Uncosted
 
 _OFFERS = [Access(scope=Scope.READ_OFFERS)]
+_TITLE: Final = 60  # characters
 _UPLIFTS: Final = (0.001, 10.0)
-_NO_COSTS: Final = "Unit costs of products are not copied from the shop, so margins are not known."
 
 strawberry.enum(
     Verdict, name="ProofVerdict", description="Whether an interval lies above nothing, below it, or around."
@@ -103,8 +105,21 @@ class PlayProof:
     ordered: ProofUplift = strawberry.field(description="The share who ordered.")
     orders: ProofUplift = strawberry.field(description="Orders per customer.")
     net_revenue: ProofMoneyUplift = strawberry.field(description="What customers paid, less refunds, per customer.")
-    margin: ProofMoneyUplift | None = strawberry.field(description="The same less the cost of goods, where known.")
-    margin_unknown: str | None = strawberry.field(description="Why there is no margin.")
+    margin: ProofMoneyUplift | None = strawberry.field(
+        description="The same less the cost of goods, where known: of the orders of which every line has a unit cost, "
+        "`netRevenue` (with tax and shipping as the customer paid them) less unit cost times quantity after refunds. "
+        "The costs are those stated now (`productCostsSet`); of customers who were deleted since, those stated then. "
+        "The interval takes an order that lacks a cost to have left anything from nothing to all that was paid. "
+        "Null where `marginUnknown` says why."
+    )
+    margin_unknown: str | None = strawberry.field(
+        description="Why there is no margin, and which costs to state: the costs of at least 95 % of the orders, and "
+        "of what was paid, must be known on either side, with at most 2 percentage points between the sides."
+    )
+    covered_share: float | None = strawberry.field(
+        description="The share of orders, or of what was paid if that is less, of which all unit costs are known; null "
+        "before the first order."
+    )
     bonuses_cost: Money = strawberry.field(description="What its codes took off the orders of those offered it.")
     bonuses_anyway: ProofMoneyInterval | None = strawberry.field(
         description="How much of that went to customers who would have come anyway, by the rate at which the holdout "
@@ -124,8 +139,9 @@ class PlayProof:
                 f"`uplift` is from {_UPLIFTS[0]} to {_UPLIFTS[1]}, not {uplift}; a fifth more is 0.2."
             )
         base = planning.base_of(self.sides, outcome)
-        found = planning.needed(base, share=self.share, uplift=uplift)
-        advised = planning.best_share(base, uplift)
+        found, advised = planning.needed(base, share=self.share, uplift=uplift), planning.best_share(base, uplift)
+        if outcome is Outcome.MARGIN and self.margin_unknown is not None:
+            found, advised = planning.unknown(base, self.margin_unknown), None
         return ProofTime(
             baseline=found.base, customers_per_week=found.per_week, customers=found.customers, weeks=found.weeks,
             never=found.never, why=found.why, holdout_share=self.share / SHARE_SCALE,
@@ -133,15 +149,17 @@ class PlayProof:
         )  # fmt: skip
 
 
-def proof_of(sides: Mapping[Side, Arm], at: int, share: int, currency: str) -> PlayProof:
-    """`share` of the play's holdout now, ten-thousandths."""
+def proof_of(sides: Mapping[Side, Arm], at: int, share: int, currency: str, uncosted: Sequence[Uncosted]) -> PlayProof:
+    """`share` of the play's holdout now, ten-thousandths; `uncosted`: what lacks a cost, in most orders first."""
     proof = prove(sides)
-    given = proof.anyway.given
+    given, why_not = proof.anyway.given, proof.coverage.why_not
     return PlayProof(
         computed_at=certain(at), window_days=WINDOW_DAYS, offered=proof.offered, held_out=proof.held_out,
         waiting=proof.waiting, too_few=proof.too_few, ordered=_uplift(proof, Outcome.ORDERED),
-        orders=_uplift(proof, Outcome.ORDERS), net_revenue=_of_money(proof, currency), margin=None,
-        margin_unknown=_NO_COSTS, bonuses_cost=money(proof.anyway.cost, currency),
+        orders=_uplift(proof, Outcome.ORDERS), net_revenue=_of_money(proof, Outcome.NET_REVENUE, currency),
+        margin=None if why_not else _of_money(proof, Outcome.MARGIN, currency),
+        margin_unknown=None if why_not is None else why_not + _missing(uncosted), covered_share=proof.coverage.together,
+        bonuses_cost=money(proof.anyway.cost, currency),
         bonuses_anyway=None if given is None else _moneys(given, 1, currency),
         incentives=_incentives(sides, currency), sides=sides, share=share,
     )  # fmt: skip
@@ -155,7 +173,7 @@ def _incentives(sides: Mapping[Side, Arm], currency: str) -> list[IncentiveProof
             found.append(
                 IncentiveProof(
                     discount=discount_of(discount, currency), offered=proof.offered, held_out=proof.held_out,
-                    net_revenue=_of_money(proof, currency), helps=proof.helps,
+                    net_revenue=_of_money(proof, Outcome.NET_REVENUE, currency), helps=proof.helps,
                 )
             )  # fmt: skip
     return found
@@ -169,8 +187,26 @@ def _uplift(proof: Proof, outcome: Outcome) -> ProofUplift:
     )  # fmt: skip
 
 
-def _of_money(proof: Proof, currency: str) -> ProofMoneyUplift:
-    of = proof.measures[Outcome.NET_REVENUE]
+def _missing(uncosted: Sequence[Uncosted]) -> str:
+    """Which costs to state next."""
+    named = [
+        f"{each.title[:_TITLE] or 'a deleted product'} ({gid('Product', each.product_id)}, in {_orders(each.orders)})"
+        for each in uncosted
+        if each.product_id
+    ]
+    of_none = [each.orders for each in uncosted if not each.product_id]
+    said = f" Sold most without a cost: {'; '.join(named)}. State their costs with `productCostsSet`." if named else ""
+    if of_none:
+        said += f" Lines of no product, whose cost cannot be stated, are in {_orders(of_none[0])}."
+    return said
+
+
+def _orders(count: int) -> str:
+    return f"{count:,} order{'s' if count != 1 else ''}"
+
+
+def _of_money(proof: Proof, outcome: Outcome, currency: str) -> ProofMoneyUplift:
+    of = proof.measures[outcome]
     offered, held_out = (
         None if side is None else money(round(side * SCALE), currency) for side in (of.offered, of.held_out)
     )

@@ -87,6 +87,7 @@ class Handlers:
             "push": self.push,
             "sweep": self.sweep,
             "facts": self.facts,
+            "proofs": self.proofs,
             "recommend": self.recommend,
             "offers": self.offers,
             "codes": self.codes,
@@ -144,6 +145,10 @@ class Handlers:
         """The fact sheet alone, for a shop that has none yet."""
         sheet = await refresh_fact_sheet(self._store, await shop_by_id(shop_id), now=self._now())
         return {"lines": len(sheet.lines)}
+
+    async def proofs(self, shop_id: int) -> dict[str, Any]:
+        """After unit costs were stated: margins by them."""
+        return {"plays": await refresh_proofs(self._store, await shop_by_id(shop_id), now=self._now())}
 
     async def inbox(self, shop_id: int) -> dict[str, Any]:
         """Apply what has arrived until nothing is left, then place the customers it touched."""

@@ -110,6 +110,8 @@ HELD: Final[dict[str, tuple[Held, ...]]] = {
     "write_keys": (Held(NOBODY, ("write_key",)),),
     "offer_settings": (Held(NOBODY, ("plays", "loyalty", "code_secret", "shares")),),
     "play_proofs": (Held(NOBODY, ("play", "incentive")),),  # sums over customers
+    "unit_costs": (Held(NOBODY, ("currency",)),),
+    "uncosted_products": (Held(NOBODY, ("play",)),),
     "play_versions": (Held(NOBODY, ("play", "content", "note")),),
     "tag_prefixes": (Held(NOBODY, ("prefix",)),),
     "push_files": (Held(NOBODY, ("kind", "operation", "lines")),),  # customers by number, gone with the push

@@ -42,7 +42,7 @@ from plugin.ledger.fact_tables import (
 from plugin.ledger.job_tables import JOB_TABLES
 from plugin.ledger.offer_tables import OFFER_TABLES
 from plugin.ledger.prediction_tables import PREDICTION_TABLES
-from plugin.ledger.proof_tables import PlayProof
+from plugin.ledger.proof_tables import PROOF_TABLES
 from plugin.ledger.recommendation_tables import RECOMMENDATION_TABLES
 from plugin.ledger.touchpoint_tables import Touchpoint, WriteKey
 from plugin.ledger.webhook_tables import WEBHOOK_TABLES
@@ -265,5 +265,5 @@ SHOP_TABLES: Final[tuple[type[ShopRow], ...]] = (
     RfmPopulation, LapseFit, FactSheet, Placement, LifecycleModel, StageTransition, SupersededTransition, Segment,
     SegmentMember, SegmentEvent, CoPurchase, ProductRank, OfferResponse, TagRecord, PushState, PushRun, InboxDelivery,
     PartnerToken, Touchpoint, WriteKey, *OFFER_TABLES, *JOB_TABLES, *DELIVERY_TABLES, *RECOMMENDATION_TABLES,
-    *PREDICTION_TABLES, PlayProof, *EVENT_TABLES, *WEBHOOK_TABLES,
+    *PREDICTION_TABLES, *PROOF_TABLES, *EVENT_TABLES, *WEBHOOK_TABLES,
 )  # fmt: skip

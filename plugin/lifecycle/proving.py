@@ -12,7 +12,7 @@ from plugin.domain.instants import to_us
 from plugin.domain.plays.shipped import PLAYS_BY_KEY
 from plugin.domain.proof.arms import Arm, Outcome, Side
 from plugin.domain.proof.needed import base_of, best_share
-from plugin.ledger.proofs import PROOFS, count_sides, proof_rows, sides_of_plays
+from plugin.ledger.proofs import PROOFS, UNCOSTED, count_sides, count_uncosted, proof_rows, sides_of_plays
 from plugin.ledger.store import Store
 from plugin.lifecycle.plays import lock_settings
 from plugin.shops import ShopContext
@@ -24,9 +24,12 @@ async def refresh_proofs(store: Store, shop: ShopContext, *, now: datetime) -> i
     counted = await count_sides(store.database, shop.id, now=at)
     sides = ((play, side, arm) for play, found in counted.items() for side, arm in found.items())
     rows = proof_rows(shop.id, sides, gone=False, at=at)
+    uncosted = await count_uncosted(store.database, shop.id, now=at)
     async with store.database.transaction() as session:
         await session.execute("DELETE FROM play_proofs WHERE shop_id = $1 AND NOT gone", shop.id)
         await session.upsert(PROOFS, rows)
+        await session.execute("DELETE FROM uncosted_products WHERE shop_id = $1", shop.id)
+        await session.upsert(UNCOSTED, [(shop.id, *row) for row in uncosted])
     await _set_shares(store, shop.id)
     return len(counted)
 

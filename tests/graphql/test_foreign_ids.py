@@ -31,10 +31,11 @@ PATHS = {"graphql": ("/graphql", "a"), "storefront": ("/storefront/graphql", "a:
 # Kind of id: one of B alone, one of nobody. Offers' are found by asking.
 NUMBERS = {
     "shopify/Customer": ("9001", "9000"), "shopify/Product": ("6", "7"), "rebloom/Segment": ("6", "7"),
-    "rebloom/PartnerToken": ("1", "2"), "shopify/Collection": ("9001", "9000"),
+    "shopify/ProductVariant": ("61", "71"), "rebloom/PartnerToken": ("1", "2"), "shopify/Collection": ("9001", "9000"),
 }  # fmt: skip
 CUSTOMER, PRODUCT, SEGMENT = "shopify/Customer", "shopify/Product", "rebloom/Segment"
 ENDPOINT, DELIVERY = "rebloom/WebhookEndpoint", "delivery"
+COST = 'mutation { productCostsSet(costs: [{ %s, unitCost: { amount: "1", currencyCode: "EUR" } }]) * }'
 TOUCHPOINT = 'mutation { touchpointRecord(input: [{ id: "t-%s", kind: VISIT, visitor: "v", %s: "@" }]) * }'
 # Argument: kinds of id, documents with @ for the id and * for all that can be read of the answer.
 READS: dict[str, list[tuple[str, str]]] = {
@@ -46,6 +47,7 @@ READS: dict[str, list[tuple[str, str]]] = {
     "Query.segmentOverlap(ids)": [(SEGMENT, '{ segmentOverlap(ids: ["gid://rebloom/Segment/1", "@"]) * }')],
     "Query.recommendations(productIds)": [(PRODUCT, '{ recommendations(productIds: ["@"]) * }')],
     "Query.recommendations(customerId)": [(CUSTOMER, '{ recommendations(productIds: [], customerId: "@") * }')],
+    "Query.productCosts(productId)": [(PRODUCT, '{ productCosts(productId: "@", first: 2) * }')],
     "Query.webhookDeliveries(endpointId)": [(ENDPOINT, '{ webhookDeliveries(endpointId: "@", first: 2) * }')],
 }  # fmt: skip
 WRITES: dict[str, list[tuple[str, str]]] = {
@@ -60,6 +62,10 @@ WRITES: dict[str, list[tuple[str, str]]] = {
     "Mutation.webhookEndpointDelete(id)": [(ENDPOINT, 'mutation { webhookEndpointDelete(id: "@") * }')],
     "Mutation.webhookSecretRotate(id)": [(ENDPOINT, 'mutation { webhookSecretRotate(id: "@") * }')],
     "Mutation.webhookDeliveryResend(id)": [(DELIVERY, 'mutation { webhookDeliveryResend(id: "@") * }')],
+    "ProductCostInput.productId": [(PRODUCT, COST % 'productId: "@"')],
+    "ProductCostInput.variantId": [
+        ("shopify/ProductVariant", COST % 'productId: "gid://shopify/Product/1", variantId: "@"'),
+    ],
     "TouchpointInput.customerId": [(CUSTOMER, TOUCHPOINT % (1, "customerId"))],
     "TouchpointInput.productId": [(PRODUCT, TOUCHPOINT % (2, "productId"))],
     "TouchpointInput.collectionId": [("shopify/Collection", TOUCHPOINT % (3, "collectionId"))],
@@ -74,7 +80,7 @@ CASES = {"graphql": {**READS, **WRITES}, "storefront": AT_THE_STOREFRONT}
 # A name the caller makes up, of no shop's row; filters on what the shop itself is told.
 OF_THE_CALLER = {"TouchpointInput.id", "Subscription.segmentJoined(segmentId)", "Subscription.segmentLeft(segmentId)"}
 LONG = {"edges", "supersededHistory", "offerDecisions"}  # the same rows again, or more than a query may cost
-FIRST = re.compile(r"\b(\w+)\((?:id|ids|productIds|customerId|endpointId|input):")
+FIRST = re.compile(r"\b(\w+)\((?:id|ids|productIds|customerId|endpointId|input|costs|productId):")
 
 
 def takes_ids(schema: GraphQLSchema) -> set[str]:
@@ -133,6 +139,12 @@ def whole(door: str, coordinate: str, document: str) -> str:
 async def of_b(world: World) -> dict[str, tuple[str, str]]:
     """The ids to ask with, B's made true: whole ids, the foreign one and the one of nobody."""
     await put(world.store.database, "products", [{"id": 6, "title": f"Only {CANARY}", "price": 1}], world.b.id)
+    await world.store.database.execute(
+        "INSERT INTO variants (shop_id, id, product_id, title, available, stated_at) VALUES ($1, 61, 6, $2, $3, 0)",
+        world.b.id, CANARY, True,
+    )  # fmt: skip
+    stated = COST % 'productId: "gid://shopify/Product/6", variantId: "gid://shopify/ProductVariant/61"'
+    assert (await world.data(stated.replace("*", "{ changed }"), caller="b"))["productCostsSet"] == {"changed": 1}
     made = await world.data(
         """mutation($name: String!) {
           segmentCreate(name: $name, query: "number_of_orders > 0") { segment { id } }
@@ -194,7 +206,7 @@ async def test_what_is_asked_for_is_there_for_its_own_shop(world: World) -> None
     ids = await of_b(world)
     for coordinate in (
         "Query.node(id)", "Query.customer(id)", "Query.segment(id)", "Query.segmentOverlap(ids)",
-        "Query.webhookDeliveries(endpointId)",
+        "Query.webhookDeliveries(endpointId)", "Query.productCosts(productId)",
     ):  # fmt: skip
         for kind, document in READS[coordinate]:
             world.seconds[0] += 60

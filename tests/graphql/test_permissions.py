@@ -17,10 +17,10 @@ READS = {
     "read_lifecycle": ["{ lifecycleModels { key } }", '{ lifecycleModel(key: "buyer-activity") { counts { count } } }'],
     "read_segments": ["{ segments { nodes { name count } } }", '{ segment(id: "gid://rebloom/Segment/1") { query } }'],
     "read_offers": ["{ plays { key } }", '{ recommendations(productIds: ["gid://shopify/Product/1"]) { score } }'],
-    "read_shop": ["{ shop { name sync { phase } tagPush { phase } } }"],
+    "read_shop": ["{ shop { name sync { phase } tagPush { phase } } }", "{ productCosts { nodes { productId } } }"],
     "write_segments": ['mutation { segmentDelete(id: "gid://rebloom/Segment/99") { __typename } }'],
     "write_offers": ['mutation { offerAccept(id: "gid://rebloom/Offer/1-1") { __typename } }'],
-    "write_shop": ["mutation { syncStart { __typename } }", "mutation { tagPushStart { __typename } }"],
+    "write_shop": ["mutation { syncStart { __typename } }", "mutation { tagPushStart { __typename } }", "mutation { productCostsSet(costs: []) { __typename } }"],
     "write_tokens": ["{ shop { partnerTokens { name } } }"],
 }  # fmt: skip
 ALL = sorted({scope.value for scope in Scope} - {"any"})

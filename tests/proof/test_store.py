@@ -88,9 +88,9 @@ async def a_story(store: Store) -> None:
 
 GIVEN = Arm(
     n=4, waiting=1, recent=1, ordered=1, orders=2, order_squares=4, revenue=700_000, revenue_squares=4_900.0, redeemed=1,
-    redeemed_cost=50_000,
+    redeemed_cost=50_000, most_squares=4_900.0,
 )  # fmt: skip
-HELD = Arm(n=2, ordered=1, orders=1, order_squares=1, revenue=200_000, revenue_squares=400.0)
+HELD = Arm(n=2, ordered=1, orders=1, order_squares=1, revenue=200_000, revenue_squares=400.0, most_squares=400.0)
 SHOWN = {"welcome": {Side("10%", 1_000, False): GIVEN, Side("10%", 1_000, True): HELD}}
 
 

@@ -36,6 +36,7 @@ VALUES = {
     "granularity": ["DAY", "MONTH"],
     "a": ['"buyer-activity"'],
     "endpointId": ['"gid://rebloom/WebhookEndpoint/1"'],
+    "productId": ['"gid://shopify/Product/1"', '"gid://shopify/Product/9001"', "null"],
     "b": ['"reach-loyalty"', '"buyer-activity"'],
 }
 

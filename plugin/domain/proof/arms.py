@@ -30,11 +30,13 @@ class Side(NamedTuple):
 
 
 class Outcome(StrEnum):
-    """What a customer did in her window: whether she ordered, how often, and for how much."""
+    """What a customer did in her window: whether she ordered, how often, for how much, and what that left after the
+    cost of goods."""
 
     ORDERED = "ORDERED"
     ORDERS = "ORDERS"
     NET_REVENUE = "NET_REVENUE"
+    MARGIN = "MARGIN"
 
 
 class Moments(NamedTuple):
@@ -56,7 +58,11 @@ class Moments(NamedTuple):
 class Arm:
     """Of the `n` customers whose window is over: how many ordered, their orders, what they paid (ten-thousandths, less
     refunds; its squares in whole units of the currency), and the orders with the play's code and what these took off.
-    `waiting` have their window before them; `recent` began within RECENT_DAYS."""
+    `waiting` have their window before them; `recent` began within RECENT_DAYS.
+
+    `covered` orders are those whose goods' costs are all known; `covered_revenue` was paid for them (less refunds), and
+    `margin` is what that leaves after these costs, of the pieces that were not given back. `most_squares` are the
+    squares of a customer's margin had the goods of all other orders cost nothing."""
 
     n: int = 0
     waiting: int = 0
@@ -68,6 +74,11 @@ class Arm:
     revenue_squares: float = 0.0
     redeemed: int = 0
     redeemed_cost: int = 0
+    covered: int = 0
+    covered_revenue: int = 0
+    margin: int = 0
+    margin_squares: float = 0.0
+    most_squares: float = 0.0
 
     def __add__(self, other: Arm) -> Arm:
         return Arm(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(Arm)})
@@ -80,6 +91,12 @@ class Arm:
                 return Moments(self.n, self.orders, self.order_squares)
             case Outcome.NET_REVENUE:
                 return Moments(self.n, self.revenue / SCALE, self.revenue_squares)
+            case Outcome.MARGIN:
+                return Moments(self.n, self.margin / SCALE, self.margin_squares)
+
+    def most_margin(self) -> Moments:
+        """What the margin is at most: orders whose cost is not known leave all that was paid."""
+        return Moments(self.n, (self.margin + self.revenue - self.covered_revenue) / SCALE, self.most_squares)
 
 
 def incentive_key(discount: Discount | None) -> str:

@@ -55,7 +55,7 @@ def needed(base: Base, *, share: int, uplift: float = USUAL_UPLIFT) -> Needed:
             f"It is not known yet how often its customers order: {base.moments.n} have had their {WINDOW_DAYS} days, of"
             f" whom {base.ordered} ordered; {FEWEST_CUSTOMERS} and {FEWEST_WHO_ORDERED} are needed."
         )
-        return Needed(None, base.per_week, None, None, never=False, why=said)
+        return unknown(base, said)
     mean = base.moments.mean
     if share <= 0:
         said = "Nobody is held out, so nothing can be told."
@@ -72,6 +72,11 @@ def needed(base: Base, *, share: int, uplift: float = USUAL_UPLIFT) -> Needed:
         f" {LONGEST_WEEKS // 52} years."
     )
     return Needed(mean, base.per_week, customers, None, never=True, why=said)
+
+
+def unknown(base: Base, why: str) -> Needed:
+    """Where what its customers do is not known."""
+    return Needed(None, base.per_week, None, None, never=False, why=why)
 
 
 def best_share(base: Base, uplift: float = USUAL_UPLIFT) -> int | None:

@@ -9,6 +9,7 @@ from math import exp, log, sqrt
 from typing import Final, NamedTuple
 
 from plugin.domain.proof.arms import Arm, Moments, Outcome, Side
+from plugin.domain.proof.costed import Coverage, coverage
 from plugin.domain.proof.sequences import boundary
 
 # On each side, before an interval is given: the central limit theory needs some numbers. With these, and the pooled
@@ -53,6 +54,9 @@ class Measure:
         return Verdict.CANNOT_TELL_YET
 
 
+_NOTHING: Final = Measure(None, None, None, None)
+
+
 class Anyway(NamedTuple):
     """What codes took off orders (`cost`), and how much of it went to customers who would have come without; both
     ten-thousandths of the currency's unit."""
@@ -64,7 +68,7 @@ class Anyway(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Proof:
     """Customers whose window is over on each side, and `waiting` for it on both. `too_few` says what an interval still
-    lacks."""
+    lacks; `coverage` whether costs do for a margin, whose measure is empty where they do not."""
 
     offered: int
     held_out: int
@@ -72,6 +76,7 @@ class Proof:
     measures: Mapping[Outcome, Measure]
     too_few: str | None
     anyway: Anyway
+    coverage: Coverage
 
     @property
     def helps(self) -> bool:
@@ -85,10 +90,13 @@ def prove(sides: Mapping[Side, Arm]) -> Proof:
     offered = sum((pair[0] for pair in pairs), start=Arm())
     held = sum((pair[1] for pair in pairs), start=Arm())
     too_few = _too_few(offered, held)
-    measures = {outcome: _measure(pairs, outcome, bounded=too_few is None) for outcome in Outcome}
+    width = boundary(offered.n + held.n) if too_few is None else None
+    covered = coverage(offered, held)
+    measures = {each: _measure(_moments(pairs, each), width) for each in Outcome}
+    measures[Outcome.MARGIN] = _NOTHING if covered.why_not else _margin(pairs, width)
     return Proof(
         offered.n, held.n, sum(arm.waiting for arm in sides.values()), measures, too_few,
-        _anyway(offered.redeemed_cost, measures[Outcome.ORDERED]),
+        _anyway(offered.redeemed_cost, measures[Outcome.ORDERED]), covered,
     )  # fmt: skip
 
 
@@ -124,12 +132,35 @@ def _too_few(offered: Arm, held: Arm) -> str | None:
     return None
 
 
-def _measure(pairs: list[tuple[Arm, Arm]], outcome: Outcome, *, bounded: bool) -> Measure:
-    """Shares weigh by their customers, so that a mean is that of everybody had the share never changed."""
-    moments = [(offered.moments(outcome), held.moments(outcome)) for offered, held in pairs]
+def _moments(pairs: list[tuple[Arm, Arm]], outcome: Outcome) -> list[tuple[Moments, Moments]]:
+    return [(offered.moments(outcome), held.moments(outcome)) for offered, held in pairs]
+
+
+def _margin(pairs: list[tuple[Arm, Arm]], width: float | None) -> Measure:
+    """The values are those of covered orders; the bounds take in what the others may have left (`costed.py`)."""
+    known = _moments(pairs, Outcome.MARGIN)
+    most = [(offered.most_margin(), held.most_margin()) for offered, held in pairs]
+    measure = _measure(known, width)
+    least = _measure([(one[0], other[1]) for one, other in zip(known, most, strict=True)], width)
+    greatest = _measure([(other[0], one[1]) for one, other in zip(known, most, strict=True)], width)
+    return Measure(
+        measure.offered, measure.held_out, _spanned(measure.difference, least.difference, greatest.difference),
+        _spanned(measure.ratio, least.ratio, greatest.ratio),
+    )  # fmt: skip
+
+
+def _spanned(value: Bounded | None, least: Bounded | None, greatest: Bounded | None) -> Bounded | None:
+    if value is None or least is None or greatest is None:
+        return None
+    return Bounded(value.value, least.low, greatest.high)
+
+
+def _measure(moments: list[tuple[Moments, Moments]], width: float | None) -> Measure:
+    """Shares weigh by their customers, so that a mean is that of everybody had the share never changed. `width`: half
+    that of the interval, in standard errors."""
     n = sum(side.n for pair in moments for side in pair)
     if not n:
-        return Measure(None, None, None, None)
+        return _NOTHING
     means, variances = [0.0, 0.0], [0.0, 0.0]
     for pair in moments:
         weight = sum(side.n for side in pair) / n
@@ -137,7 +168,6 @@ def _measure(pairs: list[tuple[Arm, Arm]], outcome: Outcome, *, bounded: bool) -
         for place, side in enumerate(pair):
             means[place] += weight * side.mean
             variances[place] += weight**2 * max(side.variance, floor) / side.n
-    width = boundary(n) if bounded else None
     difference = means[0] - means[1]
     error = sqrt(sum(variances))
     ratio = None
