@@ -26,9 +26,14 @@ _PATIENCE: Final = 10.0  # seconds for a connection of the pool; then the caller
 async def open_postgres(url: str) -> PostgresDatabase:
     pool = await asyncpg.create_pool(
         url, min_size=1, max_size=_POOL, command_timeout=_TIMEOUT, timeout=_CONNECTING,
-        server_settings={"lock_timeout": _LOCK},
+        server_settings={"lock_timeout": _LOCK}, reset=_kept_as_it_is,
     )  # fmt: skip
     return PostgresDatabase(url, pool)
+
+
+async def _kept_as_it_is(_: object) -> None:
+    """The pool rolls an open transaction back before. Of all else that it would undo at each release, by a statement
+    and a round trip of its own, nothing is done on its connections: no setting, no LISTEN, no lock of a session."""
 
 
 class PostgresDatabase:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from plugin.ledger.database import Arrays, Dialect, Row, Upsert, check_names_shop, with_literals
@@ -36,8 +37,13 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 def _bind(sql: str, params: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+    return _positional(sql), params
+
+
+@lru_cache(maxsize=1024)
+def _positional(sql: str) -> str:
     """`$2` is not positional for SQLite; `?2` is."""
-    return _POSITION.sub(r"?\1", sql), params
+    return _POSITION.sub(r"?\1", sql)
 
 
 class SqliteDatabase:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import structlog
@@ -22,6 +22,9 @@ from plugin.ledger.store import Store
 from plugin.lifecycle.plan import names_of
 from plugin.shops import ShopContext
 
+if TYPE_CHECKING:
+    from plugin.lifecycle.triggers import Triggers
+
 log = structlog.get_logger(__name__)
 MOST_PLAYS: Final = 100  # of the merchant's own
 SHIPPED: Final = 0  # the version of a play that nobody changed
@@ -31,10 +34,12 @@ _READ: Final = "SELECT plays, shares FROM offer_settings WHERE shop_id = $1"
 @dataclass(frozen=True, slots=True)
 class PlayBook:
     """Every play of a shop by key, in the versions in force, those that ship first; and the rules of their triggers. A
-    play whose trigger a later release refuses has no rule, and offers nothing."""
+    play whose trigger a later release refuses has no rule, and offers nothing. `triggers`: what was written of them
+    (`triggers.py`)."""
 
     plays: Mapping[str, Play]
     rules: Mapping[str, Rule]
+    triggers: dict[tuple[int, str, str, str], Triggers] = field(default_factory=dict, compare=False, repr=False)
 
 
 async def play_book(database: Database, shop: ShopContext) -> PlayBook:

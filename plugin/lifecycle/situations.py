@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,20 +14,17 @@ from plugin.domain.plays.decide import fitting
 from plugin.domain.plays.play import Channel, Play, Start
 from plugin.domain.plays.situation import Due, Event, Grant, Situation, Standing
 from plugin.domain.proof.uplift import helping
-from plugin.domain.rules import parse
 from plugin.ledger.database import Database, Row
 from plugin.ledger.lists import among, id_list
 from plugin.ledger.proofs import sides_of_plays
 from plugin.ledger.recommendations import replenishments_of
-from plugin.ledger.rules_sql import compile_rule
 from plugin.lifecycle.plan import calendar_of
 from plugin.lifecycle.plays import PlayBook
 from plugin.lifecycle.recommending import SELLABLE, recommendations_for
+from plugin.lifecycle.triggers import matched_triggers
 from plugin.shops import ShopContext
 
 PRODUCTS_SHOWN: Final = 5  # in one offer
-_MARK: Final = re.compile(r"\$(\d+)")
-_COMPLAINT: Final = parse("open_complaint = true").rule
 _SUBSCRIBED: Final = "SUBSCRIBED"
 _SITUATION: Final = (
     "customer_id", "added_at", "added_day", "orders", "net_spend", "first_order_at", "first_order_day", "last_order_at",
@@ -49,7 +45,7 @@ async def situations_for(
 ) -> dict[int, Situation]:
     """Of those customers whom we know. Products are looked up for those who may be shown some, unless given."""
     ids, at = id_list(database.dialect, customer_ids), to_us(now)
-    matched, complaints = await _matched(database, shop, ids, book, at)
+    matched, complaints = await matched_triggers(database, shop, ids, book, at)
     standings = await _standings(database, shop.id, ids)
     grants = await _grants(database, shop.id, ids)
     dismissed = await _dismissed(database, shop.id, ids)
@@ -121,33 +117,6 @@ def _replenishes(play: Play) -> bool:
 
 def _shows_products(play: Play) -> bool:
     return play.kind in PRODUCT_KINDS or play.kind is OfferKind.WIN_BACK
-
-
-async def _matched(
-    database: Database, shop: ShopContext, ids: object, book: PlayBook, at: int
-) -> tuple[dict[int, set[str]], set[int]]:
-    """The plays whose trigger holds, by customer, and the customers with an open complaint: one query for all."""
-    keys = [key for key in book.rules if book.plays[key].enabled]
-    parameters: list[Any] = [shop.id, ids]
-    columns = []
-    for rule in (*(book.rules[key] for key in keys), _COMPLAINT):
-        condition, values = compile_rule(
-            rule, shop_id=shop.id, at=at, calendar=calendar_of(shop), dialect=database.dialect,
-            primary_model=shop.primary_model,
-        )  # fmt: skip
-        columns.append(f"CASE WHEN {_shifted(condition, len(parameters))} THEN 1 ELSE 0 END")
-        parameters += values
-    rows = await database.fetch(
-        f"SELECT p.customer_id, {', '.join(columns)} FROM profiles p"
-        f" WHERE p.shop_id = $1 AND {among(database.dialect, 'p.customer_id', 2)}",
-        *parameters,
-    )
-    matched = {row[0]: {key for key, holds in zip(keys, row[1:], strict=False) if holds} for row in rows}
-    return matched, {row[0] for row in rows if row[-1]}
-
-
-def _shifted(condition: str, by: int) -> str:
-    return _MARK.sub(lambda mark: f"${int(mark[1]) + by}", condition)
 
 
 async def _standings(database: Database, shop_id: int, ids: object) -> dict[int, dict[str, Standing]]:

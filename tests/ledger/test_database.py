@@ -1,5 +1,7 @@
 """The driver layer: the same statements mean the same on both databases."""
 
+import asyncio
+
 import pytest
 
 from plugin.errors import RebloomError
@@ -80,3 +82,19 @@ async def test_a_column_keeps_its_type_where_a_stretch_of_it_is_null(database: D
     assert (str(arrays["real"][0]), arrays["real"][-1]) == ("nan", 29_999.5)
     assert (arrays["word"][0], arrays["word"][-1]) == (None, "x")
     assert (arrays["whole"][0], arrays["whole"][-1]) == (NULL_INT, 59_999)
+
+
+async def test_what_was_cut_off_leaves_nothing_on_its_connection(database: Database) -> None:
+    for number in range(12):  # as many as there are connections, and more
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02), database.transaction() as session:
+                await session.upsert(REFUNDS, [(1, number, 7, 1, 1)])
+                await asyncio.sleep(5)
+    counts = await asyncio.gather(
+        *(database.fetch("SELECT count(*) FROM refunds WHERE shop_id = $1", 1) for _ in range(12))
+    )
+    assert counts == [[(0,)]] * 12
+    await database.upsert(REFUNDS, [(1, 1, 7, 1, 1)])
+    if database.dialect == "postgres":
+        assert await database.fetch("SHOW lock_timeout") == [("5s",)]
+        assert await database.fetch("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
