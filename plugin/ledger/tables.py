@@ -136,7 +136,7 @@ class SegmentMember(ShopRow):
     class Meta:
         table = "segment_members"
         key = ("shop_id", "segment_id", "customer_id")
-        indexes: ClassVar = [("shop_id", "customer_id")]
+        indexes: ClassVar = [("shop_id", "customer_id", "segment_id")]
 
 
 class SegmentEvent(ShopRow):

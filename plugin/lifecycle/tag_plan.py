@@ -104,11 +104,12 @@ async def wanted_tags(store: Store, shop: ShopContext, customer_ids: Sequence[in
 async def _want(database: Database, shop: ShopContext, only: Sequence[int] | None = None) -> tuple[str, list[Any]]:
     """`want(customer_id, tag, pattern)` as common table expressions, and their values. The texts are made here once for
     each stage and segment, so that both databases and the domain fold alike."""
+    asked = () if only is None else (id_list(database.dialect, only),)
     stages = await database.fetch(
-        "SELECT DISTINCT stage, COALESCE(rung, 0) FROM placements WHERE shop_id = $1 AND model = $2",
-        shop.id,
-        shop.primary_model,
-    )
+        "SELECT DISTINCT stage, COALESCE(rung, 0) FROM placements WHERE shop_id = $1 AND model = $2"
+        + (f" AND {among(database.dialect, 'customer_id', 3)}" if asked else ""),
+        shop.id, shop.primary_model, *asked,
+    )  # fmt: skip
     segments = await database.fetch("SELECT id, tag FROM segments WHERE shop_id = $1 AND tag IS NOT NULL", shop.id)
     values: list[Any] = [shop.id, shop.primary_model]
     of_stages = _table(values, [(s, r, *_tag(stage_tag(shop.tag_prefix, s, r))) for s, r in stages], "TBTT")
