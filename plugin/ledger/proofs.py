@@ -62,8 +62,12 @@ _GOODS: Final = (
     " AND v.currency = o.currency LEFT JOIN unit_costs c ON c.shop_id = $1 AND c.product_id = l.product_id"
     f" AND c.variant_id = {WHOLE_PRODUCT} AND c.currency = o.currency WHERE l.shop_id = $1 AND l.order_id = o.id)"
 )
-# The same with what was ordered in its window.
+# The same with what was ordered in its window. Materialized, so that goods are not summed for each mention of them.
 _OUTCOMES: Final = (
+    "WITH d AS MATERIALIZED (SELECT f.play AS play, f.customer_id AS customer, f.percentage AS percentage,"
+    " f.amount AS amount, f.share AS share, f.held AS held, f.granted_at AS at,"
+    f" o.total - COALESCE({_REFUNDED}, 0) AS paid, {_GOODS} AS goods"
+    f" FROM {_FIRST} LEFT JOIN {_ORDERS} WHERE f.place = 1) "
     "SELECT d.play AS play, d.customer AS customer, d.percentage AS percentage, d.amount AS amount, d.share AS share,"
     " d.held AS held, d.at AS at, COUNT(d.paid) AS orders, CAST(COALESCE(SUM(d.paid), 0) AS BIGINT) AS revenue,"
     " COUNT(d.goods) AS covered,"
@@ -71,11 +75,7 @@ _OUTCOMES: Final = (
     " CAST(COALESCE(SUM(d.paid - d.goods), 0) AS BIGINT) AS margin,"
     f" {_USED.format(what='COUNT(*)')} AS redeemed,"
     f" {_USED.format(what='CAST(COALESCE(SUM(p.discounts), 0) AS BIGINT)')} AS redeemed_cost"
-    " FROM (SELECT f.play AS play, f.customer_id AS customer, f.percentage AS percentage, f.amount AS amount,"
-    " f.share AS share, f.held AS held, f.granted_at AS at,"
-    f" o.total - COALESCE({_REFUNDED}, 0) AS paid, {_GOODS} AS goods"
-    f" FROM {_FIRST} LEFT JOIN {_ORDERS} WHERE f.place = 1) d"
-    " GROUP BY d.play, d.customer, d.percentage, d.amount, d.share, d.held, d.at ORDER BY 1, 2"
+    " FROM d GROUP BY d.play, d.customer, d.percentage, d.amount, d.share, d.held, d.at ORDER BY 1, 2"
 )
 _NAMED: Final = 5  # products without a cost that are kept for a play
 _UNCOSTED: Final = (
