@@ -1,4 +1,5 @@
-"""The merchant's page: how far the sync is and where the customers stand. Drawn by `page.js` from `/graphql`."""
+"""The merchant's page: how far the sync is, where the customers stand and what plays bring. Drawn by `page.js` and
+`plays.js` from `/graphql`."""
 
 from __future__ import annotations
 
@@ -39,6 +40,7 @@ async def page(request: Request) -> Response:
         "token": token,
         "reopen": f"{base}/admin/apps/{settings.api_key}",
         "document": own_document("graphql", "page"),
+        "plays": own_document("graphql", "plays"),
     }
     bridge = f"{base}/_app_bridge.js" if settings.loopback_shops else _APP_BRIDGE
     body = (_HERE / "page.html").read_text(encoding="utf-8")
@@ -51,9 +53,9 @@ async def page(request: Request) -> Response:
 
 
 async def asset(request: Request) -> Response:
-    """`page.js` and `page.css`, and nothing else of this machine."""
+    """`page.js`, `plays.js` and `page.css`, and nothing else of this machine."""
     name = request.path_params["name"]
-    kind = {"page.js": "text/javascript", "page.css": "text/css"}.get(name)
+    kind = {"page.js": "text/javascript", "plays.js": "text/javascript", "page.css": "text/css"}.get(name)
     if kind is None:
         return Response(status_code=404)
     return Response((_HERE / name).read_text(encoding="utf-8"), media_type=kind)

@@ -48,6 +48,7 @@ def test_an_id_is_that_of_the_specifications_example_and_of_sha256sum() -> None:
 async def test_a_document_named_by_its_id_is_answered_and_priced_as_its_text(world: World) -> None:
     for path, caller, door, name, variables in (
         ("/graphql", "a", "graphql", "page", {}),
+        ("/graphql", "a", "graphql", "plays", {}),
         (STORE, "a:4", "storefront", "offers", {"first": 2}),
         (STORE, "a:", "storefront", "recommendations", {"productIds": ["gid://shopify/Product/1"]}),
     ):

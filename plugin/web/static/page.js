@@ -1,4 +1,8 @@
 // Draws the merchant's page from /graphql and keeps it fresh; every text is set as text, never as markup.
+import { drawPlays } from "./plays.js";
+
+const PLAYS_EVERY = 60_000; // milliseconds: proofs are counted nightly, and after costs were stated
+let playsAt = -PLAYS_EVERY;
 const data = JSON.parse(document.body.dataset.rebloom);
 const byId = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat();
@@ -7,11 +11,11 @@ async function token() {
   return window.shopify?.idToken ? window.shopify.idToken() : data.token;
 }
 
-async function ask() {
+async function ask(document) {
   const reply = await fetch("/graphql", {
     method: "POST",
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${await token()}` },
-    body: JSON.stringify({ documentId: data.document }), // graphql_schema/trusted/graphql/page.graphql
+    body: JSON.stringify({ documentId: document }), // of graphql_schema/trusted/graphql
   });
   if (reply.status === 401) {
     window.location.replace(data.reopen); // the shop opens us again with a fresh token
@@ -86,7 +90,7 @@ function drawWebhooks(endpoints) {
 async function draw() {
   let pause = 5000;
   try {
-    const answer = await ask();
+    const answer = await ask(data.document);
     if (!answer) return;
     byId("notice").textContent = "";
     byId("shop").textContent = `${answer.shop.name} · ${answer.shop.domain}`;
@@ -94,6 +98,12 @@ async function draw() {
     drawStages(answer.shop.primaryModel);
     drawSegments(answer.segments.nodes);
     drawWebhooks(answer.webhookEndpoints);
+    if (performance.now() - playsAt >= PLAYS_EVERY) {
+      const { plays } = (await ask(data.plays)) ?? {};
+      if (!plays) return;
+      drawPlays(plays);
+      playsAt = performance.now();
+    }
   } catch (error) {
     byId("notice").textContent = `The page could not be refreshed: ${error.message}. Trying again.`;
   }
