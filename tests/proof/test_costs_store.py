@@ -128,11 +128,11 @@ async def test_a_cost_outlives_its_product_and_goes_with_the_shop(store: Store) 
 async def test_what_was_sold_or_stated_in_another_currency_is_not_covered(store: Store) -> None:
     await stock(store.database, 1, 2)
     await cost(store, {(1, 0): 4})
-    await cost(store, {(2, 0): 4}, currency="USD")
+    await cost(store, {(2, 0): 4, (1, 11): 40}, currency="USD")
     await offer(store, 1, held=False)
     await order(store, 10, 1, 50, [(1, None, 1)], currency="USD")
     await order(store, 11, 1, 50, [(2, None, 1)])
-    await order(store, 12, 1, 50, [(1, None, 1)])
+    await order(store, 12, 1, 50, [(1, 11, 1)])  # the product's is stated as it should be
     await refresh_proofs(store, SHOP, now=NOW)
     found = (await sides_of_plays(store.database, 1))["welcome"][OFFERED]
     assert (found.orders, found.covered, found.margin) == (3, 1, 460_000)
