@@ -60,22 +60,27 @@ class Loader(Generic[K, V]):
 
     async def load_many(self, keys: Iterable[K]) -> list[V]:
         """In the order of `keys`. Raises what reading raised, each time."""
-        batches = [(key, self._batch(key)) for key in keys]
-        for batch in dict.fromkeys(batch for _, batch in batches):
+        asked, batches = list(keys), self._batches
+        unread = dict.fromkeys(key for key in asked if key not in batches)
+        if unread:
+            batch = self._next()
+            batch.keys += unread
+            batches.update(dict.fromkeys(unread, batch))
+        waited = dict.fromkeys(map(batches.__getitem__, asked))
+        for batch in waited:
             await asyncio.shield(batch.done)
-        return [batch.found[key] for key, batch in batches]
+        if len(waited) == 1:
+            return list(map(next(iter(waited)).found.__getitem__, asked))
+        return [batches[key].found[key] for key in asked]
 
-    def _batch(self, key: K) -> _Batch[K, V]:
-        batch = self._batches.get(key)
-        if batch is None:
-            batch = self._open
-            if batch is None or batch.begun:
-                loop = asyncio.get_running_loop()
-                batch = self._open = _Batch(loop.create_future())
-                # Two turns: whatever goes on side by side comes to its loaders in the first.
-                loop.call_soon(self._begin, batch)
-            batch.keys.append(key)
-            self._batches[key] = batch
+    def _next(self) -> _Batch[K, V]:
+        """The batch that is still open."""
+        batch = self._open
+        if batch is None or batch.begun:
+            loop = asyncio.get_running_loop()
+            batch = self._open = _Batch(loop.create_future())
+            # Two turns: whatever goes on side by side comes to its loaders in the first.
+            loop.call_soon(self._begin, batch)
         return batch
 
     def _begin(self, batch: _Batch[K, V]) -> None:

@@ -18,7 +18,6 @@ from plugin.domain.calendar import epoch_day
 from plugin.domain.instants import to_us
 from plugin.domain.lifecycles import MODEL_VARIANTS, StageRule
 from plugin.domain.lifecycles import LifecycleModel as Model
-from plugin.domain.reasons import Reason as DomainReason
 from plugin.domain.reasons import text as reason_text
 from plugin.errors import BadRequestError
 from plugin.ledger import stage_readers
@@ -47,14 +46,15 @@ def reasons_of(because: str) -> list[Reason]:
 
 
 def _reason(item: Mapping[str, Any]) -> Reason:
-    said = DomainReason(item["measure"], item["value"], item["operator"], item["threshold"])
-    return Reason(
-        measure=said.measure,
-        value=said.value,
-        operator=said.operator,
-        threshold=said.threshold,
-        text=item.get("text") or reason_text(said),
+    told = Reason(
+        measure=item["measure"],
+        value=item["value"],
+        operator=item["operator"],
+        threshold=item["threshold"],
+        text=item.get("text", ""),
     )
+    told.text = told.text or reason_text(told)
+    return told
 
 
 @strawberry.type(description="A stage of a lifecycle model.", directives=_LIFECYCLE)

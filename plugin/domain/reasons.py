@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from plugin.domain.calendar import day_date
 from plugin.domain.money import amount_text
@@ -49,7 +49,20 @@ _CONTRARY: Final = {
 _CONTRARIES: Final = _CONTRARY | {contrary: plain for plain, contrary in _CONTRARY.items()}
 
 
-def text(reason: Reason) -> str:
+class Told(Protocol):
+    """Anything with the four parts of a reason."""
+
+    @property
+    def measure(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def operator(self) -> str: ...
+    @property
+    def threshold(self) -> str: ...
+
+
+def text(reason: Told) -> str:
     """For people: "days since last order 91 >= 90 (lapse_days)"."""
     parts = (reason.measure.replace("_", " "), reason.value, reason.operator, reason.threshold)
     return " ".join(part for part in parts if part)
