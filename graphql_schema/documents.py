@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from graphql import (
     DocumentNode,
@@ -29,11 +29,13 @@ _MOST_ERRORS: Final = 10  # of one document: each costs time and bytes
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A valid document. `fragments` by name, `operations` by name (None: the anonymous one)."""
+    """A valid document. `fragments` by name, `operations` by name (None: the anonymous one). `prepared`: what the
+    engine keeps of operations as long as the document is kept."""
 
     document: DocumentNode
     operations: Mapping[str | None, OperationDefinitionNode]
     fragments: Mapping[str, FragmentDefinitionNode]
+    prepared: OrderedDict[str | None, Any] = field(default_factory=OrderedDict, compare=False, repr=False)
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """The operation to run. Raises GraphQLError when `name` does not choose exactly one."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
@@ -41,7 +40,7 @@ from plugin.ledger.trouble import come_again
 _DEADLINE: Final = 30.0  # seconds of one request
 _MOST_ERRORS: Final = 20  # of one answer
 _PAID_LATER: Final = 1.0  # seconds until an event that could not be paid for is tried again
-_KEPT: Final = 512  # operations, as many as documents
+_KEPT: Final = 2  # operations of a document: most have one, and a page of 600 fields is 150 KB
 _LISTEN: Final = "A subscription is listened to over a WebSocket at this address, by graphql-transport-ws."
 _SHOWN: Final = (BadRequestError, ForbiddenError, NotFoundError, TooSlowError)  # their messages are written for callers
 _log = structlog.get_logger(__name__)
@@ -104,7 +103,6 @@ class Engine:
     buckets: Buckets
     documents: Documents
     hide_suggestions: bool = False
-    _prepared: OrderedDict[int, _Prepared] = field(default_factory=OrderedDict)
     _plans: Plans = field(init=False)
 
     def __post_init__(self) -> None:
@@ -195,10 +193,10 @@ class Engine:
         return _Admitted(request, checked, prepared)
 
     def _known(self, checked: Checked, operation: OperationDefinitionNode) -> _Prepared:
-        """By the operation's place in memory, which is no other's while it is kept here."""
-        kept = self._prepared.get(id(operation))
+        name = operation.name.value if operation.name else None
+        kept: _Prepared | None = checked.prepared.get(name)
         if kept is not None:
-            self._prepared.move_to_end(id(operation))
+            checked.prepared.move_to_end(name)
             return kept
         schema, fragments = core(self.schema), checked.fragments
         scopes = scopes_needed(schema, self.access, operation, fragments)
@@ -206,9 +204,9 @@ class Engine:
         prepared = _Prepared(
             operation, scopes, Price(schema, operation, fragments), Planned.of(operation, fragments) if reads else None
         )
-        self._prepared[id(operation)] = prepared
-        if len(self._prepared) > _KEPT:
-            self._prepared.popitem(last=False)
+        checked.prepared[name] = prepared
+        if len(checked.prepared) > _KEPT:
+            checked.prepared.popitem(last=False)
         return prepared
 
     def _charged(self, requested: int, payer: Hashable, request_id: str) -> Answer | None:

@@ -21,7 +21,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from itertools import count
 from typing import Any, Final
+from weakref import ref
 
 import strawberry
 from graphql import (
@@ -82,18 +84,22 @@ from plugin.ledger.trouble import come_again
 _MOST_STEPS: Final = 1_200  # of one plan: a document has 600 fields at most, some of them in several types
 _KEPT: Final = 512
 _KEPT_STEPS: Final = 60_000  # of all plans that are kept
+Choice = tuple[Any, ...]
 _NONE_GIVEN: Final = VariableValues({}, {})
 # What may be handed to one request after the other.
 _UNCHANGING: Final = (str, int, float, Enum, datetime, date, Decimal, type(None), type(strawberry.UNSET))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Planned:
-    """A query's text. `choosing`: the variables that its @skip and @include look at."""
+    """A query's text with its plans, which go when it goes. `choosing`: the variables that its @skip and @include look
+    at; `plans`: by their values. `number`: no other has it."""
 
     operation: OperationDefinitionNode
     fragments: Mapping[str, FragmentDefinitionNode]
     choosing: tuple[str, ...]
+    plans: dict[Choice, _Plan] = field(default_factory=dict)
+    number: int = field(default_factory=count().__next__)
 
     @staticmethod
     def of(operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]) -> Planned:
@@ -113,20 +119,19 @@ def _chosen_by(selection_set: SelectionSetNode) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Plan:
-    """`root` None: left to the library. `of` is kept so that no other text can have its place in memory."""
+    """`root` None: left to the library."""
 
-    of: Planned
     root: Object | None
     steps: int
 
 
 @dataclass(slots=True)
 class Plans:
-    """The plans of one schema, one for each query and each choice that its @skip and @include make; the longest unused
-    go first."""
+    """Makes the plans of one schema, one for each query and each choice that its @skip and @include make, and bounds
+    them: the longest unused go first."""
 
     schema: strawberry.Schema
-    _kept: OrderedDict[tuple[Any, ...], _Plan] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[tuple[int, Choice], tuple[ref[Planned], int]] = field(default_factory=OrderedDict)
     _steps: int = 0
 
     async def data(self, query: Planned, context: Context, given: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -152,17 +157,20 @@ class Plans:
             return None
 
     def _plan(self, query: Planned, variables: VariableValues) -> _Plan:
-        key = (id(query), *(variables.coerced.get(name) for name in query.choosing))
-        kept = self._kept.get(key)
+        choice = tuple(variables.coerced.get(name) for name in query.choosing)
+        kept = query.plans.get(choice)
         if kept is not None:
-            self._kept.move_to_end(key)
+            self._kept.move_to_end((query.number, choice))
             return kept
-        made = _made(self.schema, query, variables)
-        self._kept[key] = made
+        made = query.plans[choice] = _made(self.schema, query, variables)
+        self._kept[query.number, choice] = ref(query), made.steps
         self._steps += made.steps
         while len(self._kept) > _KEPT or (self._steps > _KEPT_STEPS and len(self._kept) > 1):
-            _, gone = self._kept.popitem(last=False)
-            self._steps -= gone.steps
+            (_, unused), (of, steps) = self._kept.popitem(last=False)
+            self._steps -= steps
+            planned = of()
+            if planned is not None:
+                del planned.plans[unused]
         return made
 
 
@@ -173,9 +181,9 @@ def _core(schema: strawberry.Schema) -> GraphQLSchema:
 def _made(schema: strawberry.Schema, query: Planned, variables: VariableValues) -> _Plan:
     making = _Making(schema, query, variables)
     try:
-        return _Plan(query, making.root(), making.steps)
+        return _Plan(making.root(), making.steps)
     except Exception:  # noqa: BLE001 - whatever it was, the library says it better, and to each request anew
-        return _Plan(query, None, 1)
+        return _Plan(None, 1)
 
 
 class _Making:

@@ -1,17 +1,19 @@
 """A plan answers byte for byte what the library answers, is used where it can be, and leaves the rest to the library."""
 
 import asyncio
+import gc
 import random
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
+from weakref import ref
 
 import orjson
 import pytest
 from graphql import GraphQLSchema
 
-from graphql_schema import execution
+from graphql_schema import execution, plan
 from graphql_schema.context import Context
 from graphql_schema.customers import many
 from graphql_schema.documents import Documents, InvalidDocumentError
@@ -290,15 +292,18 @@ async def test_requests_at_the_same_time_share_a_plan_and_nothing_else(world: Wo
 
 async def test_plans_that_are_kept_are_bounded_by_their_number_and_by_their_fields() -> None:
     plans, documents = Plans(merchant_schema), Documents(MERCHANT)
-    fields = " ".join(f"a{number}: domain" for number in range(59))
-    context: Any = None  # nothing is asked of it before a resolver is called, which fails and is left to the library
+    fields, kept = " ".join(f"a{number}: domain" for number in range(59)), list[Planned]()
+    context = cast(
+        "Context", None
+    )  # nothing is asked of it before a resolver is called, which fails and is left to the library
     for number in range(600):
         text = f"query Q{number} {{ shop {{ {'' if number % 2 else fields} name }} }}"
         checked = documents.checked(text)
-        await plans.data(Planned.of(checked.operation(None), checked.fragments), context, {})
+        kept.append(Planned.of(checked.operation(None), checked.fragments))
+        await plans.data(kept[-1], context, {})
         assert len(plans._kept) <= 512
-        assert plans._steps == sum(kept.steps for kept in plans._kept.values()) <= 60_000
-    assert len(plans._kept) == 512
+        assert plans._steps == sum(plan.steps for each in kept for plan in each.plans.values()) <= 60_000
+    assert sum(len(each.plans) for each in kept) == len(plans._kept) == 512
 
 
 async def test_a_long_document_is_planned_in_linear_time_and_one_that_is_too_long_is_not() -> None:
@@ -308,5 +313,37 @@ async def test_a_long_document_is_planned_in_linear_time_and_one_that_is_too_lon
     )
     checked = documents.checked(f"{{ {within} }}")
     plans = Plans(merchant_schema)
-    await plans.data(Planned.of(checked.operation(None), checked.fragments), None, {})  # type: ignore[arg-type]  # see above
+    await plans.data(Planned.of(checked.operation(None), checked.fragments), cast("Context", None), {})
     assert 200 <= plans._steps <= 260
+
+
+async def test_plans_by_their_fields_and_a_document_that_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_KEPT_STEPS", 150)
+    documents, context = Documents(MERCHANT), cast("Context", None)
+    plans, kept = Plans(merchant_schema), list[Planned]()
+    for number in range(9):
+        checked = documents.checked("{ shop { " + " ".join(f"a{number}{each}: domain" for each in range(40)) + " } }")
+        kept.append(Planned.of(checked.operation(None), checked.fragments))
+        await plans.data(kept[-1], context, {})
+        await plans.data(kept[0], context, {})  # used again and again: it stays
+        assert plans._steps <= 150
+    assert [len(each.plans) for each in kept] == [1, 0, 0, 0, 0, 0, 0, 1, 1]
+    gone = ref(kept.pop(0))
+    del checked
+    documents._kept.clear()
+    gc.collect()
+    assert gone() is None
+
+
+async def test_each_choice_has_its_plan_and_an_operation_is_prepared_once(world: World, watch: Watch) -> None:
+    text = "query A($a: Boolean!, $b: Boolean!) { shop { name @skip(if: $a) domain @include(if: $b) } } query B { __typename }"
+    for a in (True, False, True):
+        for b in (True, False):
+            reply = await world.client.post(
+                "/graphql",
+                json={"query": text, "operationName": "A", "variables": {"a": a, "b": b}},
+                headers={"Authorization": "Bearer a"},
+            )
+            shown = reply.json()["data"]["shop"]
+            assert set(shown) == {name for name, on in (("name", not a), ("domain", b)) if on}
+    assert watch.answers == [True] * 6
