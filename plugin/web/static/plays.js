@@ -75,10 +75,10 @@ function cell(proof, name, label, scale) {
     made.append(element("small", { textContent: `${found.write(found.value)}, too few for an interval`, title: proof.tooFew ?? "" }));
     return made;
   }
-  const words = `${found.write(found.value)} (${found.write(found.low)} … ${found.write(found.high)})`;
+  const [value, range] = [found.write(found.value), `(${found.write(found.low)} … ${found.write(found.high)})`];
   const own = Math.max(Math.abs(found.low), Math.abs(found.high)) || 1;
-  made.append(picture(found, uplift.verdict, found.relative ? scale : own, `${label}: ${words}`),
-    element("small", { textContent: words }));
+  made.append(picture(found, uplift.verdict, found.relative ? scale : own, `${label}: ${value} ${range}`),
+    element("small", {}, `${value} `, element("span", { textContent: range })));
   return made;
 }
 
