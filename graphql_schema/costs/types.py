@@ -10,6 +10,7 @@ import strawberry
 from graphql_schema.access import Access, Scope
 from graphql_schema.context import Info, certain
 from graphql_schema.errors import UserError
+from graphql_schema.ids import number_of
 from graphql_schema.pagination import Connection
 from graphql_schema.products import Product, product_of
 from graphql_schema.scalars import Money, money
@@ -37,7 +38,7 @@ class ProductCost:
 
     @strawberry.field(description="The product; null when it was deleted: its cost still counts for what was sold.")
     async def product(self, info: Info) -> Product | None:
-        row = await info.context.loaders.products.load(int(self.product_id.rpartition("/")[2]))
+        row = await info.context.loaders.products.load(number_of(self.product_id, "Product"))
         return product_of(row, info.context.shop) if row else None
 
 
