@@ -92,7 +92,7 @@ class _WholeSteps(MigrationExecutor):
         """Apply what is missing; the name of each when it is done."""
         await self.loader.build_graph()
         await self.recorder.ensure_schema(self._schema_editor(atomic=False))
-        # Told once and carried on by each step: to tell it anew for each takes three times as long as all the rest.
+        # Told once and carried on by each step: to tell it anew for each takes longer than all the rest.
         state = await self._project_state(set(await self.recorder.applied_migrations()))
         for step in await self.plan():
             key = MigrationKey(app_label=step.migration.app_label, name=step.migration.name)
