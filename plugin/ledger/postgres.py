@@ -46,25 +46,37 @@ class PostgresDatabase:
         self._pool = pool
         self._known: Counter[tuple[str, Any]] = Counter()  # table and shop → batches to merge before adding plainly
 
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        """One of the pool. A connection that the server cut in the midst of a statement can fail with an error of the
+        driver's own before it is seen to be closed (https://github.com/MagicStack/asyncpg/issues/1069): nobody gets
+        that one again."""
+        async with self._pool.acquire(timeout=_PATIENCE) as connection:
+            try:
+                yield connection
+            except asyncpg.InternalClientError:
+                connection.terminate()
+                raise
+
     async def fetch(self, sql: str, *params: Any) -> list[Row]:
         check_names_shop(sql)
-        async with self._pool.acquire(timeout=_PATIENCE) as connection:
+        async with self._connection() as connection:
             return [tuple(record) for record in await connection.fetch(sql, *params)]
 
     async def execute(self, sql: str, *params: Any) -> int:
         check_names_shop(sql)
-        async with self._pool.acquire(timeout=_PATIENCE) as connection:
+        async with self._connection() as connection:
             return _changed(await connection.execute(sql, *params))
 
     async def execute_many(self, sql: str, rows: Iterable[Row]) -> None:
         check_names_shop(sql)
-        async with self._pool.acquire(timeout=_PATIENCE) as connection:
+        async with self._connection() as connection:
             await connection.executemany(sql, list(rows))
 
     async def upsert(self, how: Upsert, rows: Sequence[Row]) -> None:
         for start in range(0, len(rows), _BATCH):
             part = rows[start : start + _BATCH]
-            async with self._pool.acquire(timeout=_PATIENCE) as connection:
+            async with self._connection() as connection:
                 if len(part) <= _SMALL or not await self._added(connection, how, part):
                     async with connection.transaction():
                         await _put(connection, how, part)
@@ -75,19 +87,19 @@ class PostgresDatabase:
 
     async def stream(self, sql: str, *params: Any, size: int = 5_000) -> AsyncIterator[list[Row]]:
         check_names_shop(sql)
-        async with self._pool.acquire(timeout=_PATIENCE) as connection, connection.transaction():
+        async with self._connection() as connection, connection.transaction():
             cursor = await connection.cursor(sql, *params)
             while records := await cursor.fetch(size):
                 yield [tuple(record) for record in records]
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_PostgresSession]:
-        async with self._pool.acquire(timeout=_PATIENCE) as connection, connection.transaction():
+        async with self._connection() as connection, connection.transaction():
             yield _PostgresSession(connection)
 
     async def wipe_traces(self) -> None:
         """Dead rows go by VACUUM; the archive of the log is the operator's (`deploy/README.md`)."""
-        async with self._pool.acquire(timeout=_PATIENCE) as connection:
+        async with self._connection() as connection:
             for table in sorted({table for table, _ in tables_of_customer()} | {"inbox"}):
                 await connection.execute(f"VACUUM {table}")
 

@@ -73,8 +73,10 @@ def _wait(error: BaseException) -> float | None:
         return next((_OF_POSTGRES[state[:size]] for size in (5, 2) if state[:size] in _OF_POSTGRES), None)
     if isinstance(error, OSError):
         return _of_machine(error)
-    # Without a code: the connection was never made, or is closed. asyncpg says values it cannot bind so, too.
-    lost = isinstance(error, (psycopg.OperationalError, asyncpg.InterfaceError)) and not isinstance(error, ValueError)
+    # Without a code: the connection was never made, or is closed. asyncpg says values it cannot bind so, too; and a
+    # connection cut in the midst of a statement can meet an error of its own state first.
+    without_code = (psycopg.OperationalError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+    lost = isinstance(error, without_code) and not isinstance(error, ValueError)
     if lost or isinstance(error, (DBConnectionError, PoolTimeoutError)):
         return _SOON
     if isinstance(error, DBAPIError) and error.connection_invalidated:

@@ -41,6 +41,7 @@ def made_of(cause: BaseException) -> UnavailableError:
         (asyncpg.CannotConnectNowError(), 5),
         (asyncpg.AdminShutdownError(), 5),
         (asyncpg.InterfaceError("connection is closed"), 5),
+        (asyncpg.InternalClientError("got result for unknown protocol state 0"), 5),
         (asyncpg.DiskFullError(), 30),
         (asyncpg.ReadOnlySQLTransactionError(), 30),
         (asyncpg.PostgresIOError(), 30),
