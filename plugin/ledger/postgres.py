@@ -44,19 +44,8 @@ class PostgresDatabase:
     def __init__(self, url: str, pool: asyncpg.Pool) -> None:
         self._url = url
         self._pool = pool
+        self._turns = asyncio.Semaphore(_POOL)
         self._known: Counter[tuple[str, Any]] = Counter()  # table and shop → batches to merge before adding plainly
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Any]:
-        """One of the pool. A connection that the server cut in the midst of a statement can fail with an error of the
-        driver's own before it is seen to be closed (https://github.com/MagicStack/asyncpg/issues/1069): nobody gets
-        that one again."""
-        async with self._pool.acquire(timeout=_PATIENCE) as connection:
-            try:
-                yield connection
-            except asyncpg.InternalClientError:
-                connection.terminate()
-                raise
 
     async def fetch(self, sql: str, *params: Any) -> list[Row]:
         check_names_shop(sql)
@@ -119,6 +108,30 @@ class PostgresDatabase:
             self._known[key] = _MERGED_UNTRIED
             return False
         return True
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        """One of the pool, in turn: the pool's own queue lets whoever comes just now go before who has waited, for
+        seconds under a burst. A connection that the server cut in the midst of a statement can fail with an error of
+        the driver's own before it is seen to be closed (https://github.com/MagicStack/asyncpg/issues/1069): nobody
+        gets that one again."""
+        async with asyncio.timeout(_PATIENCE):
+            await self._turns.acquire()
+            try:
+                connection = await self._pool.acquire()
+            except BaseException:
+                self._turns.release()
+                raise
+        try:
+            yield connection
+        except asyncpg.InternalClientError:
+            connection.terminate()
+            raise
+        finally:
+            try:
+                await self._pool.release(connection, timeout=_PATIENCE)
+            finally:
+                self._turns.release()
 
     def _arrow(self, sql: str) -> Arrays:
         from adbc_driver_postgresql import dbapi
