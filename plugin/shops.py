@@ -98,29 +98,23 @@ def _quantiles(text: str | None) -> tuple[float, float, float]:
     return first, second, third
 
 
-async def shop_by_domain(domain: str) -> ShopContext:
+async def shop_by_domain(database: Database, domain: str) -> ShopContext:
     """Raises NotFoundError for a shop that never installed Rebloom."""
-    row = await Shop.get_or_none(domain=domain)
-    if row is None:
-        raise _unknown(domain)
-    return context_of(row)
+    shop = await _found(database, "domain", domain)
+    if shop is None:
+        raise NotFoundError(f"{domain} has not installed Rebloom; open the app from that shop's admin first.")
+    return shop
 
 
-async def asking_shop(database: Database, domain: str) -> ShopContext:
-    """The same for each request that comes in: a statement of the ledger, a fifth of what the ORM takes to write it."""
-    rows = await database.fetch(f"SELECT {', '.join(ShopRow._fields)} FROM shops WHERE domain = $1", domain)
-    if not rows:
-        raise _unknown(domain)
-    return context_of(ShopRow._make(rows[0]))
-
-
-def _unknown(domain: str) -> NotFoundError:
-    return NotFoundError(f"{domain} has not installed Rebloom; open the app from that shop's admin first.")
-
-
-async def shop_by_id(shop_id: int) -> ShopContext:
+async def shop_by_id(database: Database, shop_id: int) -> ShopContext:
     """Raises NotFoundError for an unknown shop."""
-    row = await Shop.get_or_none(id=shop_id)
-    if row is None:
+    shop = await _found(database, "id", shop_id)
+    if shop is None:
         raise NotFoundError(f"There is no shop {shop_id}.")
-    return context_of(row)
+    return shop
+
+
+async def _found(database: Database, column: str, value: str | int) -> ShopContext | None:
+    """For each request that comes in: a statement of the ledger, a fifth of what the ORM takes to write it."""
+    rows = await database.fetch(f"SELECT {', '.join(ShopRow._fields)} FROM shops WHERE {column} = $1", value)
+    return context_of(ShopRow._make(rows[0])) if rows else None

@@ -65,7 +65,7 @@ class ShopMutations:
             await ShopTable.filter(id=context.shop.id).update(**changes)
             # What tags and stages are follows from these; the job reads the settings when it runs.
             await context.jobs.enqueue("recompute", context.shop.id)
-        return ShopPayload(shop=shop_of(await shop_by_id(context.shop.id)), user_errors=[])
+        return ShopPayload(shop=shop_of(await shop_by_id(context.store.database, context.shop.id)), user_errors=[])
 
     @strawberry.mutation(
         description="Copy the shop's data again, from the beginning or from where the last copy stopped.",

@@ -172,7 +172,7 @@ class PolicyMutations:
                 lifecycle_model=None, warnings=[], problems=_problems(error.problems), user_errors=_errors(error)
             )
         await context.jobs.enqueue("recompute", context.shop.id)
-        model = model_named(await shop_by_id(context.shop.id), key)
+        model = model_named(await shop_by_id(context.store.database, context.shop.id), key)
         return LifecycleModelPayload(lifecycle_model=model_type(model), warnings=[], problems=[], user_errors=[])
 
 

@@ -146,7 +146,7 @@ class _Demo:
 
     async def _money(self) -> dict[str, str]:
         """All orders held: their totals, what was refunded of them, and what is left (0 of a cancelled one)."""
-        shop = await shop_by_domain(self._domain)
+        shop = await shop_by_domain(self._store.database, self._domain)
         ((total, refunded, net),) = await self._store.database.fetch(
             "SELECT coalesce(sum(total), 0), coalesce(sum(refunded), 0), coalesce(sum(current_total), 0) "
             "FROM orders WHERE shop_id = $1",
@@ -225,7 +225,7 @@ class _Demo:
         }
 
     async def _tags_on_record(self) -> int:
-        shop = await shop_by_domain(self._domain)
+        shop = await shop_by_domain(self._store.database, self._domain)
         ((count,),) = await self._store.database.fetch(
             "SELECT COUNT(*) FROM tag_records WHERE shop_id = $1 AND state = 'written'", shop.id
         )

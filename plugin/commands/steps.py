@@ -58,7 +58,7 @@ def _bar() -> Iterator[Callable[[str, int, int | None], None]]:
 
 async def sync_shop(settings: Settings, domain: str) -> None:
     async with opened(settings) as store, gateways_of(settings, store) as gateways:
-        shop = await shop_by_domain(domain)
+        shop = await shop_by_domain(store.database, domain)
         with _bar() as show:
             report = await run_sync(
                 store,
@@ -68,7 +68,7 @@ async def sync_shop(settings: Settings, domain: str) -> None:
                 progress=lambda at: show(at.phase, at.done, at.total),
                 work_dir=work_folder(settings, shop.domain),
             )
-            await _recompute(store, await shop_by_domain(domain), utc_now(), show)
+            await _recompute(store, await shop_by_domain(store.database, domain), utc_now(), show)
         typer.echo(
             f"{report.customers} customers, {report.orders} orders, {report.order_lines} lines, "
             f"{report.products} products"
@@ -77,7 +77,7 @@ async def sync_shop(settings: Settings, domain: str) -> None:
 
 async def recompute_one(settings: Settings, domain: str, as_of: datetime | None) -> None:
     async with opened(settings) as store:
-        shop = await shop_by_domain(domain)
+        shop = await shop_by_domain(store.database, domain)
         with _bar() as show:
             by_stage = await _recompute(store, shop, as_of or utc_now(), show, anew=True)
         for stage, count in by_stage.items():
@@ -103,7 +103,7 @@ async def _recompute(
 
 async def push_one(settings: Settings, domain: str, *, dry_run: bool) -> None:
     async with opened(settings) as store, gateways_of(settings, store) as gateways:
-        shop = await shop_by_domain(domain)
+        shop = await shop_by_domain(store.database, domain)
         with _bar() as show:
             report = await push_tags(
                 store,
@@ -126,7 +126,7 @@ async def push_one(settings: Settings, domain: str, *, dry_run: bool) -> None:
 
 async def remove_one(settings: Settings, domain: str, *, dry_run: bool) -> None:
     async with opened(settings) as store, gateways_of(settings, store) as gateways:
-        shop = await shop_by_domain(domain)
+        shop = await shop_by_domain(store.database, domain)
         with _bar() as show:
             work = await withdraw(
                 store,

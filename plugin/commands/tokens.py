@@ -13,7 +13,7 @@ from plugin.shops import shop_by_domain, utc_now
 async def create(settings: Settings, domain: str, name: str, scopes: str) -> str:
     """The token itself, never to be seen again."""
     async with opened(settings) as store:
-        shop = await shop_by_domain(domain)
+        shop = await shop_by_domain(store.database, domain)
         wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
         token, _ = await create_token(store, shop.id, name, wanted, utc_now())
         return token
@@ -21,7 +21,7 @@ async def create(settings: Settings, domain: str, name: str, scopes: str) -> str
 
 async def listing(settings: Settings, domain: str) -> list[dict[str, Any]]:
     async with opened(settings) as store:
-        shop = await shop_by_domain(domain)
+        shop = await shop_by_domain(store.database, domain)
         return [
             {
                 "id": token.id,
@@ -37,5 +37,5 @@ async def listing(settings: Settings, domain: str) -> list[dict[str, Any]]:
 
 async def revoke(settings: Settings, domain: str, token_id: int) -> None:
     async with opened(settings) as store:
-        shop = await shop_by_domain(domain)
+        shop = await shop_by_domain(store.database, domain)
         await revoke_token(store, shop.id, token_id, utc_now())

@@ -18,7 +18,7 @@ from plugin.sync.reconcile import reconcile
 async def show_inbox(settings: Settings, domain: str | None, *, show: str | None, again: str | None) -> None:
     """`again`: an id, or empty for all that is listed."""
     async with opened(settings) as store:
-        shop = await shop_by_domain(domain) if domain else None
+        shop = await shop_by_domain(store.database, domain) if domain else None
         if show is not None:
             aside, body = await open_aside(store, show)
             typer.echo(f"{aside.domain}  {aside.topic}  {aside.attempts} attempts: {aside.reason}")
@@ -35,7 +35,7 @@ async def show_inbox(settings: Settings, domain: str | None, *, show: str | None
 
 async def reconcile_one(settings: Settings, domain: str) -> None:
     async with opened(settings) as store, gateways_of(settings, store) as gateways:
-        shop = await shop_by_domain(domain)
+        shop = await shop_by_domain(store.database, domain)
         walked = await reconcile(store, shop, await gateways.for_shop(shop.id), now=utc_now)
         if walked.changed:
             await recompute_customers(store, shop, sorted(walked.changed), as_of=utc_now())
@@ -48,7 +48,7 @@ async def reconcile_one(settings: Settings, domain: str) -> None:
 async def show_requests(settings: Settings, domain: str, request: str | None) -> None:
     """Requests for the data held on a customer, or the answer to one as JSON."""
     async with opened(settings) as store:
-        shop = await shop_by_domain(domain)
+        shop = await shop_by_domain(store.database, domain)
         if request is not None:
             typer.echo(await open_export(store, shop.id, request))
             return

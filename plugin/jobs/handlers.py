@@ -101,11 +101,11 @@ class Handlers:
             "webhooks": self.webhooks,
             CLOSE: self.settled,
         }
-        return {"inbox": self.inbox} | {kind: _while_installed(work) for kind, work in of_installed.items()}
+        return {"inbox": self.inbox} | {kind: self._while_installed(work) for kind, work in of_installed.items()}
 
     async def sync(self, shop_id: int) -> dict[str, Any]:
         """Copy the shop, then everything that follows from it."""
-        shop = await shop_by_id(shop_id)
+        shop = await shop_by_id(self._store.database, shop_id)
         gateway = await self._gateways.for_shop(shop_id)
         report = await run_sync(
             self._store,
@@ -120,7 +120,7 @@ class Handlers:
         return {"customers": report.customers, "orders": report.orders, **follow}
 
     async def recompute(self, shop_id: int) -> dict[str, Any]:
-        shop = await shop_by_id(shop_id)
+        shop = await shop_by_id(self._store.database, shop_id)
         await fit_predictions(self._store, shop, now=self._now())
         placed = await self._place_all(shop)
         await refresh_proofs(self._store, shop, now=self._now())
@@ -138,26 +138,28 @@ class Handlers:
 
     async def recommend(self, shop_id: int) -> dict[str, Any]:
         """The shop's own backtest and what follows from it: minutes of work, so beside the shop's other jobs."""
-        report = await fit_offers(self._store, await shop_by_id(shop_id), now=self._now())
+        report = await fit_offers(self._store, await shop_by_id(self._store.database, shop_id), now=self._now())
         return {**report._asdict(), "then": ["offers"]}
 
     async def facts(self, shop_id: int) -> dict[str, Any]:
         """The fact sheet alone, for a shop that has none yet."""
-        sheet = await refresh_fact_sheet(self._store, await shop_by_id(shop_id), now=self._now())
+        sheet = await refresh_fact_sheet(self._store, await shop_by_id(self._store.database, shop_id), now=self._now())
         return {"lines": len(sheet.lines)}
 
     async def proofs(self, shop_id: int) -> dict[str, Any]:
         """After unit costs were stated: margins by them."""
-        return {"plays": await refresh_proofs(self._store, await shop_by_id(shop_id), now=self._now())}
+        return {
+            "plays": await refresh_proofs(self._store, await shop_by_id(self._store.database, shop_id), now=self._now())
+        }
 
     async def inbox(self, shop_id: int) -> dict[str, Any]:
         """Apply what has arrived until nothing is left, then place the customers it touched."""
-        shop = await shop_by_id(shop_id)
+        shop = await shop_by_id(self._store.database, shop_id)
         gateway = await self._gateways.for_shop(shop_id) if shop.status == "installed" else None
         folder = work_folder(self._settings, shop.domain)
         while await apply_inbox(self._store, shop, gateway, now=self._now, limit=_DRAIN, folder=folder):
             pass  # who changed is noted; they are placed once, when all is in
-        return await self._place_noted(await shop_by_id(shop_id))
+        return await self._place_noted(await shop_by_id(self._store.database, shop_id))
 
     async def _place_noted(self, shop: ShopContext) -> dict[str, Any]:
         """Everybody whose facts have changed, also by a job that was killed before it came to this. The notes go when
@@ -175,7 +177,7 @@ class Handlers:
         return {}
 
     async def push(self, shop_id: int, *, dry_run: bool = False) -> dict[str, Any]:
-        shop = await shop_by_id(shop_id)
+        shop = await shop_by_id(self._store.database, shop_id)
         if await is_withdrawn(self._store.database, shop_id):
             return {"stopped": "withdrawn"}
         gateway = await self._gateways.for_shop(shop_id)
@@ -184,12 +186,12 @@ class Handlers:
 
     async def offers(self, shop_id: int) -> dict[str, Any]:
         """After a play was changed: who is offered what by it."""
-        report = await grant_offers(self._store, await shop_by_id(shop_id), now=self._now())
+        report = await grant_offers(self._store, await shop_by_id(self._store.database, shop_id), now=self._now())
         return {**report._asdict(), "then": ["codes"]}
 
     async def loyalty(self, shop_id: int) -> dict[str, Any]:
         """After the program was changed: everybody's tier and points by it."""
-        return await self._place_all(await shop_by_id(shop_id))
+        return await self._place_all(await shop_by_id(self._store.database, shop_id))
 
     async def _members(self, shop: ShopContext, customers: set[int]) -> None:
         """Points and tiers of these, then their profiles and offers."""
@@ -199,7 +201,7 @@ class Handlers:
 
     async def codes(self, shop_id: int) -> dict[str, Any]:
         """The shop's discount codes as the offers on record want them."""
-        shop = await shop_by_id(shop_id)
+        shop = await shop_by_id(self._store.database, shop_id)
         if _DISCOUNTS not in shop.scopes:
             return {"stopped": f"{_DISCOUNTS} is not granted"}
         if await is_withdrawn(self._store.database, shop_id):
@@ -209,7 +211,7 @@ class Handlers:
 
     async def sweep(self, shop_id: int) -> dict[str, Any]:
         """Whose time has come: those by their own instant, then their offers, and whoever was noted before."""
-        shop, started, database = await shop_by_id(shop_id), self._now(), self._store.database
+        shop, started, database = await shop_by_id(self._store.database, shop_id), self._now(), self._store.database
         async with database.transaction() as session:
             await unplaced.note(session, shop_id, await expiring(session, shop_id, now=started))
         noted = await unplaced.take(database, shop_id)
@@ -223,7 +225,11 @@ class Handlers:
 
     async def webhooks(self, shop_id: int) -> dict[str, Any]:
         """Tell partners what came true, and again what they did not take."""
-        return dict(await self._outgoing.run(await shop_by_id(shop_id))) if self._outgoing is not None else {}
+        return (
+            dict(await self._outgoing.run(await shop_by_id(self._store.database, shop_id)))
+            if self._outgoing is not None
+            else {}
+        )
 
     async def _told(self, shop_id: int) -> list[str]:
         """What follows where somebody is told."""
@@ -239,7 +245,7 @@ class Handlers:
 
     async def reconcile(self, shop_id: int) -> dict[str, Any]:
         """Find and mend what no webhook brought."""
-        shop = await shop_by_id(shop_id)
+        shop = await shop_by_id(self._store.database, shop_id)
         if not await self._ever_copied(shop):
             return {"stopped": "not copied yet"}
         walked = await reconcile(self._store, shop, await self._gateways.for_shop(shop_id), now=self._now)
@@ -248,7 +254,7 @@ class Handlers:
 
     async def topics(self, shop_id: int) -> dict[str, Any]:
         """Ask again for the webhooks that the shop does not send (any more)."""
-        shop = await shop_by_id(shop_id)
+        shop = await shop_by_id(self._store.database, shop_id)
         if await is_withdrawn(self._store.database, shop_id):
             return {"stopped": "withdrawn"}
         return {"refused": await subscribe_all(await self._gateways.for_shop(shop_id), shop, self._settings)}
@@ -306,16 +312,15 @@ class Handlers:
         )
         return bool(rows) or bool(await expiring(self._store.database, shop.id, now=self._now()))
 
+    def _while_installed(self, work: Handler) -> Handler:
+        """Nothing is begun for a shop that has left, whatever was in line for it."""
 
-def _while_installed(work: Handler) -> Handler:
-    """Nothing is begun for a shop that has left, whatever was in line for it."""
+        @wraps(work)
+        async def guarded(shop_id: int, **arguments: object) -> Mapping[str, Any]:
+            shop = await shop_by_id(self._store.database, shop_id)
+            return await work(shop_id, **arguments) if shop.status == "installed" else {"stopped": shop.status}
 
-    @wraps(work)
-    async def guarded(shop_id: int, **arguments: object) -> Mapping[str, Any]:
-        shop = await shop_by_id(shop_id)
-        return await work(shop_id, **arguments) if shop.status == "installed" else {"stopped": shop.status}
-
-    return guarded
+        return guarded
 
 
 def _quiet(_: object) -> None:

@@ -112,13 +112,13 @@ async def ensure_installed(app_state: Any, id_token: str) -> ShopContext:  # noq
     claims = read_session_token(id_token, app_state.settings, app_state.now())
     async with _one_at_a_time.setdefault(claims.domain, asyncio.Lock()):
         try:
-            shop = await shop_by_domain(claims.domain)
+            shop = await shop_by_domain(app_state.store.database, claims.domain)
         except NotFoundError:
             shop = None
         if shop is None or shop.status != INSTALLED:
             form = oauth.exchange_form(app_state.settings, id_token)
             grant = await app_state.gateways.ask_token(claims.domain, form, repeatable=True)
-            shop = await shop_by_id(await _stored(app_state, claims.domain, grant))
+            shop = await shop_by_id(app_state.store.database, await _stored(app_state, claims.domain, grant))
         return shop if shop.platform_id is not None else await settle_in(app_state, shop.id)
 
 
@@ -140,9 +140,9 @@ async def settle(app_state: Any, shop_id: int) -> ShopContext:  # noqa: ANN401
     """Webhooks asked for, and the shop's own statement kept. The shop's own statement is kept last: a shop without one
     (`platform_id`) was interrupted here, and goes through this again when its page is opened."""
     gateway = await app_state.gateways.for_shop(shop_id)
-    await subscribe_all(gateway, await shop_by_id(shop_id), app_state.settings)
+    await subscribe_all(gateway, await shop_by_id(app_state.store.database, shop_id), app_state.settings)
     await write_shop(app_state.store.database, shop_id, await gateway.shop_info())
-    return await shop_by_id(shop_id)
+    return await shop_by_id(app_state.store.database, shop_id)
 
 
 async def _remember(app_state: Any, state: str, domain: str) -> None:  # noqa: ANN401

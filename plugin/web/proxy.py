@@ -13,7 +13,7 @@ from integrations.shopify.signatures import check_proxy_query
 from plugin.domain.ids import LARGEST_ID
 from plugin.errors import BadRequestError, NotFoundError, UnauthenticatedError
 from plugin.installations import UNINSTALLED
-from plugin.shops import ShopContext, asking_shop
+from plugin.shops import ShopContext, shop_by_domain
 from plugin.web.limits import network_of
 
 _CUSTOMER = re.compile(r"[1-9][0-9]{0,18}")
@@ -39,7 +39,7 @@ async def authenticate_proxy(request: Request) -> Viewer:
         raise UnauthenticatedError("The app proxy's path_prefix is not in its form.")
     customer_id = _customer(params["logged_in_customer_id"])
     try:
-        shop = await asking_shop(state.store.database, check_shop(params["shop"]))
+        shop = await shop_by_domain(state.store.database, check_shop(params["shop"]))
     except (BadRequestError, NotFoundError):
         raise UnauthenticatedError("The app proxy is that of a shop which has not installed Rebloom.") from None
     if shop.status == UNINSTALLED:

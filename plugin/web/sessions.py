@@ -12,7 +12,7 @@ from integrations.shopify.session_tokens import read_session_token
 from plugin.errors import NotFoundError, UnauthenticatedError
 from plugin.installations import UNINSTALLED
 from plugin.partners import MERCHANT_SCOPES, PREFIX, find_token
-from plugin.shops import ShopContext, asking_shop
+from plugin.shops import ShopContext, shop_by_domain
 
 # With it, the page's App Bridge fetches a fresh session token and asks again.
 RETRY_HEADERS: Final = {"X-Shopify-Retry-Invalid-Session-Request": "1"}
@@ -54,7 +54,7 @@ async def authenticate_token(connection: HTTPConnection, token: str) -> Caller:
         return Caller(shop=shop, kind="partner", scopes=grant.scopes, user=None, token_id=grant.token_id)
     claims = read_session_token(token, state.settings, state.now())
     try:
-        shop = await asking_shop(state.store.database, claims.domain)
+        shop = await shop_by_domain(state.store.database, claims.domain)
     except NotFoundError as error:
         raise UnauthenticatedError(str(error)) from None
     return Caller(shop=_present(shop), kind="merchant", scopes=MERCHANT_SCOPES, user=claims.user)

@@ -43,10 +43,10 @@ async def receive(request: Request) -> Response:
         return _refused(413, "TOO_LARGE", f"A batch may have {LARGEST_BODY} bytes; send it in parts.")
     given = _object(body)
     shop_id, teller = await _credential(request, given.pop("key", None))
-    shop = await shop_by_id(shop_id)
+    state = request.app.state
+    shop = await shop_by_id(state.store.database, shop_id)
     if shop.status != INSTALLED:
         raise UnauthenticatedError("The shop of this key does not use Rebloom now.")
-    state = request.app.state
     told, faults = _read(given, teller, to_us(state.now()))
     if faults:
         return _unkept(faults)

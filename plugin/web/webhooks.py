@@ -100,7 +100,7 @@ async def _nudge(request: Request, delivery: Delivery) -> None:
     it."""
     try:
         async with asyncio.timeout(_NUDGING):
-            shop = await shop_by_domain(delivery.domain)
+            shop = await shop_by_domain(request.app.state.store.database, delivery.domain)
             await request.app.state.jobs.nudge("inbox", shop.id)
     except NotFoundError:
         return

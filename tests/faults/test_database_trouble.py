@@ -116,7 +116,7 @@ async def all_is_well(story: Story, seen: Seen) -> None:
     names = {row[0] for row in await story.database.fetch("SELECT name FROM segments WHERE shop_id = 1")}
     assert set(seen.saved) <= names
     async with open_store(story.settings) as store:
-        assert await broken(store, await shop_by_domain(SHOP), now=lambda: NOW) == []
+        assert await broken(store, await shop_by_domain(store.database, SHOP), now=lambda: NOW) == []
 
 
 async def test_postgres_has_no_room_is_in_a_deadlock_or_locked(postgres_server: str, tmp_path: Path) -> None:

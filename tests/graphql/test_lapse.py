@@ -54,13 +54,13 @@ async def test_a_merchant_pins_one_way_with_its_quantiles_and_goes_back(world: W
         found = (await world.data(change, lapse=given))["shopUpdate"]
         assert found == {"shop": {"lapse": told}, "userErrors": []}
     assert world.jobs.asked == [("recompute", world.a.id, {})] * 4
-    shop = await shop_by_id(world.a.id)
+    shop = await shop_by_id(world.store.database, world.a.id)
     assert (shop.lapse_mode, shop.ladder, shop.lapse_quantiles) == ("AUTO", (10, 20, 30), (0.7, 0.85, 0.95))
-    assert (await shop_by_id(world.b.id)).ladder == (90, 180, 360)
+    assert (await shop_by_id(world.store.database, world.b.id)).ladder == (90, 180, 360)
 
     both = (await world.data(change, lapse={"ladderDays": [3, 2, 1], "quantiles": [0.5]}))["shopUpdate"]
     assert [error["message"] for error in both["userErrors"]] == [
         "`ladderDays` are three rising numbers of days from 1 to 1095.",
         "`quantiles` are three rising numbers between 0 and 1.",
     ]
-    assert (await shop_by_id(world.a.id)) == shop
+    assert (await shop_by_id(world.store.database, world.a.id)) == shop

@@ -44,7 +44,9 @@ async def test_everything_is_sealed_again_and_the_old_key_can_go(settings: Setti
         )  # fmt: skip
         shop_id = await store_installation(store, DOMAIN, grant, NOW)
         await write_customers(store, shop_id, [person(number) for number in range(1, PEOPLE + 1)])
-        await record_delivery(store, delivery(await shop_by_domain(DOMAIN), 1, "orders/create", {"id": 1}))
+        await record_delivery(
+            store, delivery(await shop_by_domain(store.database, DOMAIN), 1, "orders/create", {"id": 1})
+        )
     async with open_store(replace(settings, encryption_keys=(NEW, OLD))) as store:
         sealed = PEOPLE + 4  # with a delivery, two tokens and the mark
         assert await under_older_keys(store) == sealed

@@ -71,6 +71,6 @@ async def test_a_shop_that_does_not_let_us_in_is_not_waited_for(store: Store) ->
     assert late in {fault.what for fault in await broken(store, shop, now=lambda: NOW)}
     from plugin.shops import shop_by_id
 
-    outside = await shop_by_id(shop.id)
+    outside = await shop_by_id(store.database, shop.id)
     assert late not in {fault.what for fault in await broken(store, outside, now=lambda: NOW)}
     assert to_us(NOW) == NOW_US

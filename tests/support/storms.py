@@ -160,7 +160,7 @@ class Storm:
         return read_token_reply(reply.status_code, reply.content, self.now())
 
     async def sync(self, domain: str, gateways: Gateways | None = None) -> None:
-        shop = await shop_by_id(self.ids[domain])
+        shop = await shop_by_id(self.store.database, self.ids[domain])
         gateway = await (gateways or self.gateways).for_shop(shop.id)
         await run_sync(
             self.store, shop, gateway, now=self.now, progress=lambda _: None, work_dir=self.folder / domain,
@@ -172,7 +172,7 @@ class Storm:
             await place(self.store.database, who, stage, shop_id=self.ids[domain], since_day=TODAY)
 
     async def push(self, domain: str, gateways: Gateways | None = None) -> None:
-        shop = await shop_by_id(self.ids[domain])
+        shop = await shop_by_id(self.store.database, self.ids[domain])
         await push_tags(self.store, shop, await (gateways or self.gateways).for_shop(shop.id), now=self.now)
 
     async def as_job(self, name: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -46,7 +46,7 @@ async def test_a_shop_installs_and_is_known_with_sealed_tokens_webhooks_and_a_sy
     assert (response.status_code, response.headers["location"]) == (302, f"http://127.0.0.1:8000/?shop={SHOP}")
     [form] = shop.forms
     assert (form["code"], form["expiring"]) == ("0907a61c0c8d55e99db179b68161bc00", "1")
-    context = await shop_by_domain(SHOP)
+    context = await shop_by_domain(doors.store.database, SHOP)
     assert (context.status, context.name, context.currency, context.timezone) == (
         "installed",
         "Some Shop",
@@ -207,7 +207,7 @@ async def test_installing_again_keeps_what_the_merchant_set(doors: Doors, store:
     await doors.installed(SHOP)
     await store.database.execute("UPDATE shops SET tag_prefix = 'own-', status = 'uninstalled' WHERE domain = $1", SHOP)
     await doors.installed(SHOP)
-    context = await shop_by_domain(SHOP)
+    context = await shop_by_domain(doors.store.database, SHOP)
     assert (context.status, context.tag_prefix, context.id) == ("installed", "own-", 1)
 
 
@@ -264,7 +264,7 @@ async def test_a_session_token_the_shop_refuses_to_exchange_installs_nothing(doo
 async def test_fewer_scopes_than_asked_for_still_install(doors: Doors, shop: ScriptedShop) -> None:
     shop.grants = [a_grant(1, scope="read_orders")]
     assert (await doors.installed(SHOP)).status_code == 302
-    assert (await shop_by_domain(SHOP)).scopes == {"read_orders"}
+    assert (await shop_by_domain(doors.store.database, SHOP)).scopes == {"read_orders"}
 
 
 def test_we_subscribe_to_nothing_that_we_would_not_apply() -> None:
@@ -288,7 +288,7 @@ async def test_the_dev_shop_is_installed_by_the_platforms_own_steps(database_url
                 agreed = await merchant.get(begun.headers["location"])
             done = await doors.callback(urlsplit(agreed.headers["location"]).query)
             assert done.headers["location"] == f"http://127.0.0.1:8000/?shop={domain}"
-            context = await shop_by_domain(domain)
+            context = await shop_by_domain(doors.store.database, domain)
             assert (context.status, context.currency) == ("installed", "EUR")
             subscribed = {each["topic"] for each in dev[domain].state.subscriptions.values()}
             assert subscribed == set(TOPICS)

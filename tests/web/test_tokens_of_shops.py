@@ -93,7 +93,7 @@ async def test_while_the_shop_cannot_renew_a_token_that_still_lives_is_used(
     shop.grants = [httpx.Response(503) for _ in range(500)]
     with pytest.raises(ShopUnavailableError):
         await (await gateways.for_shop(shop_id)).shop_info()
-    assert (await shop_by_domain(SHOP)).status == "installed"
+    assert (await shop_by_domain(store.database, SHOP)).status == "installed"
 
 
 async def test_many_calls_of_two_processes_with_one_refused_token_make_one_refresh(
@@ -170,7 +170,7 @@ async def test_a_new_token_that_is_refused_too_takes_the_shop_out(
         with pytest.raises(ShopAccessError):
             await gateway.shop_info()
     assert (len(shop.calls), len(shop.forms)) == (2, 1)
-    assert (await shop_by_domain(SHOP)).status == "no_access"
+    assert (await shop_by_domain(store.database, SHOP)).status == "no_access"
 
 
 async def test_a_lasting_token_without_a_successor_ends_with_its_first_refusal(
@@ -181,7 +181,7 @@ async def test_a_lasting_token_without_a_successor_ends_with_its_first_refusal(
     with pytest.raises(ShopAccessError):
         await (await gateways.for_shop(shop_id)).shop_info()
     assert (len(shop.calls), shop.forms) == (1, [])
-    assert (await shop_by_domain(SHOP)).status == "no_access"
+    assert (await shop_by_domain(store.database, SHOP)).status == "no_access"
 
 
 async def test_after_an_uninstall_nothing_is_sent_and_no_token_is_kept(
