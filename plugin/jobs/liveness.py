@@ -28,12 +28,12 @@ async def beat(
     database: Database,
     executor: str,
     *,
-    resume: Callable[[str], Awaitable[int]],
+    resume: Callable[[str], Awaitable[int]] | None = None,
     mend: Callable[[], Awaitable[None]] | None = None,
     every: float = BEAT,
 ) -> None:
     """Beat for ever; at each beat take over from those that missed three, and `mend` what is stuck in this process.
-    Cancelled to end it. All processes beat alike, `every` seconds."""
+    Without `resume` it only says that this process lives. Cancelled to end it. All beat alike, `every` seconds."""
     while True:
         try:
             if database.dialect == "postgres":
@@ -46,13 +46,15 @@ async def beat(
 
 
 async def _beat_once(
-    database: Database, executor: str, resume: Callable[[str], Awaitable[int]], patience: float
+    database: Database, executor: str, resume: Callable[[str], Awaitable[int]] | None, patience: float
 ) -> None:
     await database.execute(
         f"INSERT INTO executors (id, beat_at) VALUES ($1, {_NOW})"
         " ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at",
         executor,
     )
+    if resume is None:
+        return
     dead = await database.fetch(f"SELECT id FROM executors WHERE beat_at < {_NOW} - $1::float8", patience)
     for (other,) in dead:
         # The row is held while its jobs are put back, so that of several living processes one does it.

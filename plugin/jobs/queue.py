@@ -214,12 +214,14 @@ class Jobs:
     async def stop(self) -> None:
         """Take nothing more; jobs in flight have some seconds to end, what is not done by then goes on in the next
         process or in another one."""
-        for task in self._beating[1:]:
+        for task in self._beating:
             task.cancel()
+        # It lives on for the others until it has ended, but asks the engine for nothing any more.
+        alive = asyncio.create_task(beat(self._database, self._executor, every=self._every)) if self._beating else None
         await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=_GRACE if _running else 1)
         # The engine had made its threads the loop's own, and has ended them.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="after-jobs"))
-        for task in (*_running.values(), *self._beating):
+        for task in (*_running.values(), *([alive] if alive else [])):
             task.cancel()
         _running.clear()
         if self._beating and not self._on_sqlite:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import structlog
 from dbos._sys_db import SystemDatabase
 
 from plugin.errors import RebloomError, ShopAccessError, ShopUnavailableError
@@ -112,6 +113,29 @@ async def test_jobs_of_a_process_that_missed_three_beats_are_taken_over_once(dat
         heart.cancel()
     assert taken == ["dead"]
     assert sorted(await database.fetch("SELECT id FROM executors")) == [("a",), ("b",)]
+
+
+async def test_a_process_that_stops_says_nothing_of_its_heart_and_lives_until_its_jobs_have_ended(
+    settings: Settings, database: Database, work: Work
+) -> None:
+    jobs = Jobs(settings.database_url, database, runs=True, every=0.01)
+    begun = asyncio.Event()
+
+    async def slow(_: int) -> dict[str, int]:
+        begun.set()
+        await asyncio.sleep(0.5)
+        work.seen.append((0, 0))
+        return {}
+
+    with structlog.testing.capture_logs() as logs:
+        await jobs.start({"note": slow}, work.tick)
+        await jobs.enqueue("note", 1)
+        await begun.wait()
+        await jobs.stop()
+    assert work.seen == [(0, 0)]
+    assert [line for line in logs if line["log_level"] == "warning"] == []
+    if database.dialect == "postgres":
+        assert await database.fetch("SELECT beat_at FROM executors") == [(0,)]  # the next beat of another takes over
 
 
 async def test_a_job_that_fails_in_passing_is_tried_again_later_and_holds_no_place_meanwhile(
