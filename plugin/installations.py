@@ -19,6 +19,7 @@ from integrations.shopify.client import Access, AdminClient, ask_token, new_http
 from integrations.shopify.gateway import ShopifyGateway
 from integrations.shopify.oauth import TokenGrant
 from integrations.shopify.pacing import Bucket, Pace
+from integrations.shopify.silence import Silence, Tries
 from plugin.domain.facts import ShopFact
 from plugin.domain.instants import to_us
 from plugin.errors import ShopAccessError, ShopUnavailableError
@@ -86,7 +87,8 @@ async def write_shop(writer: Database | Session, shop_id: int, fact: ShopFact) -
 
 
 class Gateways:
-    """The gateways of one process (and one event loop), sharing connections and each shop's bucket."""
+    """The gateways of one process (and one event loop), sharing connections, each shop's bucket, and which shops do not
+    answer."""
 
     def __init__(
         self,
@@ -100,12 +102,15 @@ class Gateways:
         self.pace = pace or Pace()
         self.http = new_http(settings, transport)
         self._buckets: dict[int, Bucket] = defaultdict(lambda: Bucket(self.pace))
+        tries = Tries()
+        self._silences: dict[int, Silence] = defaultdict(lambda: Silence(tries))
         self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def for_shop(self, shop_id: int) -> ShopGateway:
         """Asks nothing yet: whether the shop still lets us in shows at the first call."""
         tokens = ShopTokens(self, shop_id, self._locks[shop_id])
-        return ShopifyGateway(AdminClient(self.settings, self.http, tokens, self._buckets[shop_id], self.pace))
+        bucket, silence = self._buckets[shop_id], self._silences[shop_id]
+        return ShopifyGateway(AdminClient(self.settings, self.http, tokens, bucket, self.pace, silence=silence))
 
     async def refresh_ahead(self, shop_id: int, ahead: timedelta) -> None:
         """New tokens if the shop's end within `ahead`. Raises ShopAccessError or ShopUnavailableError."""

@@ -18,6 +18,7 @@ import httpx
 from integrations.shopify import oauth, protocol, sdk
 from integrations.shopify.pacing import Bucket, NotSentError, Pace, with_retries
 from integrations.shopify.protocol import Call, Cost, Reply, TokenRefusedError, UncertainError
+from integrations.shopify.silence import Silence, Tries
 from plugin.errors import ShopError, ShopRefusedError, ShopUnavailableError
 from plugin.metrics import SHOP_CALLS
 from plugin.settings import Settings
@@ -69,13 +70,23 @@ def new_http(settings: Settings, transport: httpx.AsyncBaseTransport | None = No
 
 
 class AdminClient:
-    """Admin GraphQL of one shop: paced, retried, one renewal of the token when it is refused."""
+    """Admin GraphQL of one shop: paced, retried, one renewal of the token when it is refused. `bucket` and `silence`
+    are the shop's, whoever calls."""
 
-    def __init__(self, settings: Settings, http: httpx.AsyncClient, tokens: Tokens, bucket: Bucket, pace: Pace) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        http: httpx.AsyncClient,
+        tokens: Tokens,
+        bucket: Bucket,
+        pace: Pace,
+        *,
+        silence: Silence | None = None,
+    ) -> None:
         self.http, self.pace = http, pace
         self.loopback = settings.loopback_shops
         self.wait_for, self.calls_at_once = bucket.wait_for, bucket.calls_at_once
-        self._tokens, self._bucket = tokens, bucket
+        self._tokens, self._bucket, self._silence = tokens, bucket, silence or Silence(Tries())
         self._shop_base = settings.shop_base
         self._path = sdk.api_path(settings.api_version) + "/graphql.json"
 
@@ -94,7 +105,11 @@ class AdminClient:
                 await self._tokens.lost(access)
                 raise
 
-        return await with_retries(once, self.pace, repeatable=call.repeatable)
+        return await self._silence.broken(
+            lambda: with_retries(once, self.pace, repeatable=call.repeatable),
+            lambda: once(self.pace.clock() + self.pace.budget),
+            repeatable=call.repeatable,
+        )
 
     async def _paid(self, call: Call, access: Access, deadline: float) -> Reply:
         price = await self._bucket.reserve(call, deadline)
