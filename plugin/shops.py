@@ -102,7 +102,7 @@ async def shop_by_domain(database: Database, domain: str) -> ShopContext:
     """Raises NotFoundError for a shop that never installed Rebloom."""
     shop = await _found(database, "domain", domain)
     if shop is None:
-        raise NotFoundError(f"{domain} has not installed Rebloom; open the app from that shop's admin first.")
+        raise NotFoundError(f"{domain!r} has not installed Rebloom; open the app from that shop's admin first.")
     return shop
 
 

@@ -324,7 +324,9 @@ async def _answers(url: str, process: Any) -> None:  # noqa: ANN401 - a process 
                 return
             ended = process.done() if isinstance(process, asyncio.Task) else process.returncode is not None
             if ended:
-                raise RebloomError(f"What should answer at {url} has ended; is the port taken?")
+                raise RebloomError(
+                    f"What should answer at {url} has ended: see what it said above, or whether its port is taken."
+                )
             await _patiently(began)
 
 

@@ -33,6 +33,9 @@ def run_devshop(*, data: Path, port: int, shop: str) -> None:
         redirects=(f"{app_url}/auth/callback",),
         scopes=DEFAULT_SCOPES,
     )
-    shops = DevShops(DevShopConfig(app=app, shops={domain_of(shop): data}, base=f"http://127.0.0.1:{port}"))
+    try:
+        shops = DevShops(DevShopConfig(app=app, shops={domain_of(shop): data}, base=f"http://127.0.0.1:{port}"))
+    except FileNotFoundError as error:
+        raise BadRequestError(str(error)) from None
     typer.echo(f"{domain_of(shop)} at http://127.0.0.1:{port}/{domain_of(shop)}")
     asyncio.run(serve(shops, port=port))

@@ -6,6 +6,7 @@ import typer
 
 from plugin.commands.steps import gateways_of, opened
 from plugin.domain.instants import from_us
+from plugin.errors import NotFoundError
 from plugin.ledger.inbox import list_set_aside, open_aside, run_again
 from plugin.ledger.person_export import list_exports, open_export
 from plugin.ledger.rotation import seal_again, under_older_keys
@@ -18,7 +19,7 @@ from plugin.sync.reconcile import reconcile
 async def show_inbox(settings: Settings, domain: str | None, *, show: str | None, again: str | None) -> None:
     """`again`: an id, or empty for all that is listed."""
     async with opened(settings) as store:
-        shop = await shop_by_domain(store.database, domain) if domain else None
+        shop = await shop_by_domain(store.database, domain) if domain is not None else None
         if show is not None:
             aside, body = await open_aside(store, show)
             typer.echo(f"{aside.domain}  {aside.topic}  {aside.attempts} attempts: {aside.reason}")
@@ -28,7 +29,10 @@ async def show_inbox(settings: Settings, domain: str | None, *, show: str | None
         for row in rows:
             typer.echo(f"{row.domain}  {row.topic}  {row.webhook_id}  {row.attempts} attempts: {row.reason}")
         if again is not None:
-            typer.echo(f"{await run_again(store, shop.id if shop else None, again)} back in line")
+            count = await run_again(store, shop.id if shop else None, again)
+            if again and not count:
+                raise NotFoundError(f"No delivery {again[:80]!r} is set aside; list them with: rebloom inbox")
+            typer.echo(f"{count} back in line")
         elif not rows:
             typer.echo("No delivery is set aside.")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import asyncpg
 from tortoise import Tortoise
@@ -20,6 +21,7 @@ from tortoise.migrations.graph import MigrationKey
 from tortoise.migrations.recorder import MigrationRecorder
 from tortoise.transactions import in_transaction
 
+from plugin.errors import RebloomError
 from plugin.ledger.database import Database
 from plugin.ledger.sqlite import PATIENCE
 
@@ -129,9 +131,7 @@ async def missing_migrations(database: Database) -> list[str]:
 @asynccontextmanager
 async def _one_at_a_time(url: str) -> AsyncIterator[None]:
     if url.startswith("sqlite:"):
-        path = Path(url.removeprefix("sqlite://"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.with_name(path.name + ".migrating").open("w") as lock:
+        with _lock_beside(Path(url.removeprefix("sqlite://"))) as lock:
             await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
             yield
         return
@@ -141,3 +141,20 @@ async def _one_at_a_time(url: str) -> AsyncIterator[None]:
         yield
     finally:
         await connection.close()
+
+
+def _lock_beside(path: Path) -> IO[str]:
+    """Raises RebloomError where there can be no database at `path`: the ORM's thread would wait for ever with it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(path.name + ".migrating").open("w")
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except (OSError, sqlite3.DatabaseError) as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            return lock
+        raise RebloomError(
+            f"The database {path} cannot be opened ({error}); set REBLOOM_DATABASE_URL to a file of its own in a folder"
+            " where Rebloom may write."
+        ) from error
+    return lock

@@ -121,7 +121,10 @@ async def _refused(_: Request, error: Exception) -> Response:
     return JSONResponse(error_body(error.code, message), status_code=status, headers=headers)
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    return JSONResponse(error_body("HTTP", error.detail), status_code=error.status_code, headers=error.headers)
+    message = error.detail
+    if error.status_code == 404:  # noqa: PLR2004 - HTTP's own
+        message = f"Nothing answers at {request.url.path[:200]}; the merchant's page is at /, the API at /graphql."
+    return JSONResponse(error_body("HTTP", message), status_code=error.status_code, headers=error.headers)

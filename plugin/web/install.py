@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from integrations.shopify import oauth
@@ -34,6 +34,7 @@ from plugin.errors import (
 )
 from plugin.installations import INSTALLED, store_installation, write_shop
 from plugin.ledger.trouble import come_again
+from plugin.log import request_id
 from plugin.settings import Settings
 from plugin.shops import ShopContext, shop_by_domain, shop_by_id
 from plugin.sync.topics import subscribe_all
@@ -49,7 +50,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def _plainly(endpoint: Endpoint) -> Endpoint:
-    """A refusal as a plain page: here a person is looking, not a program."""
+    """A refusal as a plain page where a browser asks: there a person is looking, not a program."""
 
     @wraps(endpoint)
     async def answered(request: Request) -> Response:
@@ -60,7 +61,10 @@ def _plainly(endpoint: Endpoint) -> Endpoint:
             if status is None or come_again(error) is not None:
                 raise
             headers = {"Cache-Control": "no-store", **({"Retry-After": "5"} if status == 503 else {})}  # noqa: PLR2004
-            return PlainTextResponse(f"{error}\n", status_code=status, headers=headers)
+            if "text/html" in request.headers.get("accept", ""):
+                return PlainTextResponse(f"{error}\n", status_code=status, headers=headers)
+            told = {"code": error.code, "message": str(error), "requestId": request_id()}
+            return JSONResponse({"error": told}, status_code=status, headers=headers)
 
     return answered
 

@@ -14,9 +14,11 @@ from starlette.applications import Starlette
 
 from plugin.jobs.watch import depths
 from plugin.ledger.store import Store
-from plugin.settings import Settings
+from plugin.settings import Settings, read_settings
 from plugin.vault import Vault
 from plugin.web import health
+from plugin.web.app import create_app
+from tests.conftest import ENVIRONMENT
 from tests.support.shops import install_shop
 from tests.support.small_shop import NOW, NOW_US
 
@@ -136,3 +138,14 @@ async def test_many_scrapers_cost_one_reading(door: Door, store: Store) -> None:
 
 async def test_there_are_no_jobs_where_the_engine_never_ran(settings: Settings, store: Store) -> None:
     assert await depths(settings, store.database) == []
+
+
+async def test_where_nothing_answers_the_path_is_named() -> None:
+    app = create_app(read_settings(ENVIRONMENT))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://rebloom.test") as http:
+        answer = await http.get("/nope?email=ada@mail.example")
+    assert answer.status_code == 404
+    error = answer.json()["error"]
+    assert error.pop("requestId") == answer.headers["x-request-id"]
+    told = "Nothing answers at /nope; the merchant's page is at /, the API at /graphql."
+    assert error == {"code": "HTTP", "message": told}

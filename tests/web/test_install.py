@@ -147,7 +147,7 @@ async def test_a_forged_callback_asks_the_shop_nothing_and_stores_nothing(
     state = await doors.begin(SHOP)
     response = await doors.callback(forge(state))
     assert response.status_code in {400, 401}
-    assert response.headers["content-type"].startswith("text/plain")
+    assert set(response.json()["error"]) == {"code", "message", "requestId"}
     assert (shop.forms, shop.calls, doors.jobs.noted, await doors.rows("shops")) == ([], [], [], [])
 
 
@@ -295,3 +295,10 @@ async def test_the_dev_shop_is_installed_by_the_platforms_own_steps(database_url
             gateway = await doors.app.state.gateways.for_shop(context.id)
             names = [node["firstName"] for node in (await gateway.customers_page(None, None)).nodes]
             assert names == ["Ada", "Bea", "Cleo"]
+
+
+async def test_a_refusal_is_json_to_a_program_and_a_line_to_a_browser(doors: Doors) -> None:
+    for accept, kind in (("*/*", "application/json"), ("text/html,*/*;q=0.8", "text/plain; charset=utf-8")):
+        answer = await doors.http.get("/auth", params={"shop": "evil.example"}, headers={"Accept": accept})
+        assert (answer.status_code, answer.headers["content-type"]) == (400, kind)
+        assert "such as my-shop.myshopify.com" in answer.text
