@@ -147,14 +147,15 @@ def _lock_beside(path: Path) -> IO[str]:
     """Raises RebloomError where there can be no database at `path`: the ORM's thread would wait for ever with it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_name(path.name + ".migrating").open("w")
         with contextlib.closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA schema_version")
+            try:
+                connection.execute("PRAGMA schema_version")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # the rest of an extended code is why
+                    raise
+        return path.with_name(path.name + ".migrating").open("w")
     except (OSError, sqlite3.DatabaseError) as error:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-            return lock
         raise RebloomError(
             f"The database {path} cannot be opened ({error}); set REBLOOM_DATABASE_URL to a file of its own in a folder"
             " where Rebloom may write."
         ) from error
-    return lock

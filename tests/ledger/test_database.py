@@ -2,6 +2,7 @@
 
 import asyncio
 
+import asyncpg
 import pytest
 
 from plugin.errors import RebloomError
@@ -117,3 +118,13 @@ async def test_whoever_waits_for_a_connection_comes_before_whoever_asks_later(da
     await asyncio.gather(*(over_and_over() for _ in range(60)))
     # 59 asked before; a slow BEGIN lets a round more go by. Without turns it was 200 to 420.
     assert max(overtaken) < 2 * 60
+
+
+async def test_a_connection_of_uncertain_state_is_given_to_nobody_again(database: Database) -> None:
+    if database.dialect == "sqlite":  # its connections are never cut from outside
+        return
+    with pytest.raises(asyncpg.InternalClientError):
+        async with database.transaction() as session:
+            before = await session.fetch("SELECT pg_backend_pid()")
+            raise asyncpg.InternalClientError("got result for unknown protocol state 0")
+    assert await database.fetch("SELECT pg_backend_pid()") != before

@@ -21,6 +21,7 @@ def refused(folder: Path, url: str, *arguments: str) -> str:
 
 
 def test_a_database_that_cannot_be_one_is_named(tmp_path: Path) -> None:
+    before = sorted(tmp_path.parent.iterdir())
     (tmp_path / "letter.txt").write_text("Dear Sir or Madam, this is no database.")
     next_step = "set REBLOOM_DATABASE_URL to a file of its own in a folder where Rebloom may write.\n"
     assert refused(tmp_path, f"sqlite:///{tmp_path}", "migrate") == (
@@ -30,6 +31,7 @@ def test_a_database_that_cannot_be_one_is_named(tmp_path: Path) -> None:
         f"rebloom: The database FOLDER/letter.txt cannot be opened (file is not a database); {next_step}"
     )
     assert (tmp_path / "letter.txt").read_text() == "Dear Sir or Madam, this is no database."
+    assert (list(tmp_path.iterdir()), sorted(tmp_path.parent.iterdir())) == ([tmp_path / "letter.txt"], before)
 
 
 def test_a_database_that_does_not_answer_is_said_to_be_away(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from tests.support.virtual_time import VirtualTime
 PLACES = 8  # for jobs, of one process
 SHOP = {
     "shop": {
-        "id": "gid://shopify/Shop/1", "myshopifyDomain": "some.myshopify.com", "name": "Some Shop", "currencyCode": "EUR", "ianaTimezone": "Europe/Paris",
-        "primaryDomain": {"host": "some.example"},
+        "id": "gid://shopify/Shop/1", "myshopifyDomain": "some.myshopify.com", "name": "Some Shop",
+        "currencyCode": "EUR", "ianaTimezone": "Europe/Paris", "primaryDomain": {"host": "some.example"},
     }
 }  # fmt: skip
 
@@ -148,7 +148,7 @@ async def test_a_try_that_is_broken_off_gives_its_place_back() -> None:
         assert await ended(shops, "c", "a") == [("UncertainError", 30.0), ("UncertainError", 30.0)]
 
 
-async def test_twelve_silent_shops_keep_no_job_of_another_waiting_after_the_first_minute() -> None:
+async def test_twelve_silent_shops_keep_no_job_of_another_waiting_after_the_first_minutes() -> None:
     """Jobs as the queue runs them: eight places, what failed in passing comes again after growing waits."""
     names = [f"down{number}" for number in range(12)]
     async with street("up", *names, down=set(names)) as shops:
